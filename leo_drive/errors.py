@@ -1,0 +1,17 @@
+"""The errors a user can mend: one line that names the file, what is wrong and the cure.
+
+The command line prints the message on standard error and exits with `exit_status`; a library user
+catches them as ordinary exceptions. Anything else that escapes is a bug and shows its traceback.
+"""
+
+
+class LeoDriveError(Exception):
+    """Something went wrong underway (exit status 1): a file that vanished, a disk that filled."""
+
+    exit_status = 1
+
+
+class InputError(LeoDriveError, ValueError):
+    """The arguments or the input are wrong (exit status 2): a missing file, a time past the end."""
+
+    exit_status = 2

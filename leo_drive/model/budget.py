@@ -1,0 +1,93 @@
+"""The tile budget: how many tiles each frame gets, settled before anything is encoded.
+
+A prompt that is longer than the context is refused with the numbers. (The reference's family cuts such a
+prompt silently, image tokens included.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from leo_drive.errors import InputError
+from leo_drive.model.config import LeoConfig
+from leo_drive.model.tiling import tile_count
+
+Policy = Literal["equal", "last_frame_first"]
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """What each frame is cut into.
+
+    Attributes:
+        max_tiles: the bound that `tile` is called with, a frame.
+        tiles: the tiles that this gives, thumbnail included, a frame.
+        tokens: visual tokens of all frames.
+    """
+
+    max_tiles: tuple[int, ...]
+    tiles: tuple[int, ...]
+    tokens: int
+
+
+def plan_tiles(
+    size: tuple[int, int],
+    frames: int,
+    config: LeoConfig,
+    text_tokens: Callable[[int], int],
+    answer_tokens: int = 64,
+    policy: Policy = "equal",
+    max_tiles: int | None = None,
+    name: str = "clip",
+) -> TilePlan:
+    """Plan the tiles of a clip.
+
+    Args:
+        size: width and height of the frames, in pixels.
+        frames: how many.
+        text_tokens: tokens of everything that is not visual, for a given number of frames: system message,
+            frame labels, the longest question.
+        answer_tokens: room kept for the answer.
+        policy: "equal" divides the tiles evenly, max(1, max_tiles // frames) each, as the reference does.
+            "last_frame_first" gives every earlier frame one tile and the last one as many as fit.
+        max_tiles: tiles to share out; the configuration's by default.
+        name: of the clip, for messages.
+
+    Raises:
+        InputError: the frames do not fit the context, with the numbers and what would fit.
+    """
+    if policy not in get_args(Policy):
+        raise InputError(f"tile policy {policy!r} is not one of {', '.join(get_args(Policy))}")
+    most = config.max_tiles if max_tiles is None else max_tiles
+
+    def plan(per_frame: list[int]) -> TilePlan:
+        counts = [
+            tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail) for m in per_frame
+        ]
+        return TilePlan(tuple(per_frame), tuple(counts), sum(counts) * config.tokens_per_tile)
+
+    def total(candidate: TilePlan) -> int:
+        return candidate.tokens + text_tokens(len(candidate.tiles)) + answer_tokens
+
+    if policy == "equal":
+        chosen = plan([max(1, most // frames)] * frames)
+    else:
+        candidates = (plan([1] * (frames - 1) + [last]) for last in range(max(1, most), 0, -1))
+        chosen = next((c for c in candidates if total(c) <= config.context_length), plan([1] * frames))
+
+    if total(chosen) > config.context_length:
+        fitting = next((n for n in range(frames - 1, 0, -1) if total(plan([1] * n)) <= config.context_length), 0)
+        if total(plan([1] * frames)) <= config.context_length:
+            cure = "one tile a frame fits: use fewer tiles"
+        elif fitting:
+            cure = f"at most {fitting} frames fit: ask about {fitting}, or fewer"
+        else:
+            cure = "not even one frame fits beside a text this long: shorten the question"
+        raise InputError(
+            f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual tokens "
+            f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "
+            f"the model's context holds {config.context_length}; {cure}"
+        )
+    return chosen

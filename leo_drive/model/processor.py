@@ -1,0 +1,214 @@
+"""From frames and questions to what the model reads: tiles, pixel values, prompt, token ids.
+
+The prompt is ChatML: system, then the frames, then the question. Everything up to the last frame's closing
+token is the same for all questions on a clip: the prefix that `leo_drive.inference` computes once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import BatchFeature, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from leo_drive.clips.clip import Clip
+from leo_drive.errors import InputError
+from leo_drive.model.budget import Policy, TilePlan, plan_tiles
+from leo_drive.model.config import IMAGE_END, IMAGE_START, IMAGE_TOKEN, LeoConfig
+from leo_drive.model.preprocess import pixel_values
+from leo_drive.model.tiling import tile
+
+IMAGE_PLACEHOLDER = "<image>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+Turn = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids of one question.
+
+    Attributes:
+        prefix: everything up to the last frame's closing token, shared by all questions on the clip.
+        question: the rest, up to where the answer starts.
+    """
+
+    prefix: tuple[int, ...]
+    question: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prefix) + len(self.question)
+
+
+class LeoProcessor(ProcessorMixin):
+    """Tiles images, writes prompts and tokenizes them.
+
+    Args:
+        tokenizer: with the image tokens among its special tokens.
+        leo: the model's configuration (as a dictionary when read from processor_config.json).
+        chat_template: Jinja, over messages whose content is text.
+
+    Example:
+        >>> import leo_drive
+        >>> processor = leo_drive.load("nano").processor
+        >>> print(processor.conversation(["Is it raining?"], frames=2)[1]["content"])
+        Frame1: <image>
+        Frame2: <image>
+        Is it raining?
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        leo: LeoConfig | dict[str, Any] | None = None,
+        chat_template: str | None = None,
+    ) -> None:
+        super().__init__(tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        self.leo = leo if isinstance(leo, LeoConfig) else LeoConfig(**(leo or {}))
+        ids = tokenizer.convert_tokens_to_ids([IMAGE_START, IMAGE_TOKEN, IMAGE_END])
+        if None in ids or tokenizer.unk_token_id in ids:
+            raise InputError(f"the tokenizer lacks the image tokens {IMAGE_START} {IMAGE_TOKEN} {IMAGE_END}")
+        self.image_end_id = ids[2]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "leo": self.leo.to_dict()}
+
+    def tiles(self, images: Sequence[Image.Image], max_tiles: Sequence[int]) -> list[list[Image.Image]]:
+        """Each image's tiles, at most `max_tiles[i]` before the thumbnail."""
+        return [
+            tile(image, self.leo.tile_size, 1, most, self.leo.use_thumbnail)
+            for image, most in zip(images, max_tiles, strict=True)
+        ]
+
+    def pixel_values(self, tiles: Sequence[Image.Image]) -> list[torch.Tensor]:
+        """One (tiles, 3, image_size, image_size) tensor a branch."""
+        return pixel_values(tiles, self.leo.branch_configs)
+
+    def conversation(
+        self, questions: Sequence[str], frames: int, answers: Sequence[str] = ()
+    ) -> list[dict[str, str]]:
+        """ChatML messages: the frames stand before the first question; answers follow their questions.
+
+        Raises:
+            InputError: a question is empty, or holds one of the tokenizer's special tokens.
+        """
+        messages = [{"role": "system", "content": self.leo.system_message}]
+        for i, question in enumerate(questions):
+            content = self._checked(question)
+            if i == 0:
+                content = frame_lines(frames) + content
+            messages.append({"role": "user", "content": content})
+            if i < len(answers):
+                messages.append({"role": "assistant", "content": answers[i]})
+        return messages
+
+    def prompt(self, question: str, tiles: Sequence[int], history: Sequence[Turn] = ()) -> Prompt:
+        """The token ids of a question on frames of so many tiles each, after earlier questions and answers."""
+        questions = [*(q for q, _ in history), question]
+        messages = self.conversation(questions, len(tiles), [a for _, a in history])
+        text = self.tokenizer.apply_chat_template(
+            messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
+        )
+        ids = self.tokenizer(self._expand(text, tiles))["input_ids"]
+        start = len(ids) - ids[::-1].index(self.image_end_id) if tiles else 0
+        return Prompt(tuple(ids[:start]), tuple(ids[start:]))
+
+    def plan(
+        self,
+        clip: Clip,
+        questions: Sequence[str],
+        history: Sequence[Turn] = (),
+        answer_tokens: int = 64,
+        policy: Policy = "equal",
+        max_tiles: int | None = None,
+    ) -> TilePlan:
+        """The clip's tiles, or InputError with the numbers when they do not fit beside the longest question."""
+        # The frames' share of the text is counted once: it is the same for every question.
+        longest = max(len(self.prompt(q, [0], history)) for q in questions)
+        per_frame = len(self.tokenizer(frame_lines(100), add_special_tokens=False)["input_ids"]) / 100 + 1
+
+        def text_tokens(frames: int) -> int:
+            return longest + int((frames - 1) * per_frame + 0.999)
+
+        name = clip.source or "clip"
+        return plan_tiles(
+            clip.size, len(clip.frames), self.leo, text_tokens, answer_tokens, policy, max_tiles, name
+        )
+
+    def __call__(  # type: ignore[override]
+        self,
+        images: Image.Image | Sequence[Image.Image] | None = None,
+        text: str | Sequence[str] | None = None,
+        max_tiles: int | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Inputs of the model from text with `<image>` placeholders, one an image, in order.
+
+        Args:
+            images: of all texts, in order; those of one text share its tiles equally.
+            text: one text or several; several are padded on the left.
+            max_tiles: tiles to share out in one text; the configuration's by default.
+
+        Returns:
+            input_ids and attention_mask (texts, length), and with images pixel_values, a list with one
+            (tiles, 3, H, W) tensor a branch.
+        """
+        texts = [text] if isinstance(text, str) else list(text or [])
+        pictures = [images] if isinstance(images, Image.Image) else list(images or [])
+        placeholders = sum(t.count(IMAGE_PLACEHOLDER) for t in texts)
+        if placeholders != len(pictures):
+            raise InputError(f"{placeholders} {IMAGE_PLACEHOLDER} in the text but {len(pictures)} images")
+        most = self.leo.max_tiles if max_tiles is None else max_tiles
+        all_tiles: list[Image.Image] = []
+        expanded = []
+        for t in texts:
+            own = [pictures.pop(0) for _ in range(t.count(IMAGE_PLACEHOLDER))]
+            tiles = self.tiles(own, [max(1, most // len(own))] * len(own)) if own else []
+            expanded.append(self._expand(t, [len(x) for x in tiles]))
+            all_tiles += [tile for image in tiles for tile in image]
+        encoded = self.tokenizer(expanded, return_tensors="pt", padding=True, padding_side="left", **kwargs)
+        if encoded["input_ids"].shape[1] > self.leo.context_length:
+            raise InputError(
+                f"the prompt has {encoded['input_ids'].shape[1]} tokens, the model's context holds "
+                f"{self.leo.context_length}; use fewer tiles or a shorter text"
+            )
+        data = {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
+        if all_tiles:
+            data["pixel_values"] = self.pixel_values(all_tiles)
+        return BatchFeature(data)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["input_ids", "attention_mask", "pixel_values"]
+
+    def _expand(self, text: str, tiles: Sequence[int]) -> str:
+        """Replace each placeholder by a run of image tokens."""
+        pieces = text.split(IMAGE_PLACEHOLDER)
+        if len(pieces) != len(tiles) + 1:
+            raise InputError(f"{len(pieces) - 1} {IMAGE_PLACEHOLDER} in the text but {len(tiles)} images")
+        runs = [IMAGE_START + IMAGE_TOKEN * (n * self.leo.tokens_per_tile) + IMAGE_END for n in tiles]
+        return pieces[0] + "".join(run + piece for run, piece in zip(runs, pieces[1:], strict=True))
+
+    def _checked(self, question: str) -> str:
+        question = question.strip()
+        if not question:
+            raise InputError("the question is empty; ask something, for example: What should the driver do?")
+        for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
+            if token in question:
+                raise InputError(f"the question holds {token}, which is the model's own; leave it out")
+        return question
+
+
+def frame_lines(frames: int) -> str:
+    """What stands before the question: a line a frame, or the bare image when there is only one."""
+    if frames == 1:
+        return f"{IMAGE_PLACEHOLDER}\n"
+    return "".join(f"Frame{i + 1}: {IMAGE_PLACEHOLDER}\n" for i in range(frames))

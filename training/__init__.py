@@ -1,0 +1,1 @@
+"""LEO's two-stage recipe: python -m training.train RECIPE.yaml"""
