@@ -34,9 +34,9 @@ class QuestionClips(Dataset):
     """The segments of several sources; each item packs up to `max_questions` of a segment's questions."""
 
     def __init__(
-        self, sources: Sequence[DataSource], processor: LeoProcessor, max_questions: int, dense: bool, seed: int
+        self, sources: Sequence[DataSource], processor: LeoProcessor, max_questions: int, dense: bool
     ) -> None:
-        self.processor, self.max_questions, self.dense, self.seed = processor, max_questions, dense, seed
+        self.processor, self.max_questions, self.dense = processor, max_questions, dense
         self.segments: list[tuple[DataSource, Segment]] = []
         for source in sources:
             for segment in read_part(source.root):
@@ -46,7 +46,6 @@ class QuestionClips(Dataset):
         if not self.segments:
             raise InputError(f"no questions to train on in {', '.join(str(s.root) for s in sources)}")
         self.features: list[np.ndarray] | None = None
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -67,10 +66,9 @@ class QuestionClips(Dataset):
         plan = plan_tiles(images[0].size, len(images), self.processor.leo, lambda _: 0)
         return [tile for tiles in self.processor.tiles(images, plan.max_tiles) for tile in tiles]
 
-    def __getitem__(self, item: int) -> Sample:
-        index, draw = item % len(self.segments), np.random.default_rng((self.seed, item, torch.initial_seed() % 2**31))
+    def __getitem__(self, index: int) -> Sample:
         questions = self.segments[index][1].questions
-        order = draw.permutation(len(questions))[: self.max_questions]
+        order = torch.randperm(len(questions))[: self.max_questions].tolist()
         frames = len(self.image_paths(index))
         tiles_per_frame = [1] * frames
         pixels = features = labels = None

@@ -1,0 +1,33 @@
+"""Clips: recordings (sources), which of their moments to look at (samplers), and the clips cut from them."""
+
+from leo_drive.clips.clip import Clip
+from leo_drive.clips.cutting import Cuttable, cut
+from leo_drive.clips.images import ImageFile, ImageSource
+from leo_drive.clips.lingoqa import LingoQASegment
+from leo_drive.clips.opening import Opener, open_source, register_opener
+from leo_drive.clips.samplers import Sampler, fixed_fps, frame_differences, last_n, scene_changes, uniform
+from leo_drive.clips.scenes import detect_scene_changes
+from leo_drive.clips.source import Frame, Source
+from leo_drive.clips.video import VideoSource
+
+__all__ = [
+    "Clip",
+    "Cuttable",
+    "Frame",
+    "ImageFile",
+    "ImageSource",
+    "LingoQASegment",
+    "Opener",
+    "Sampler",
+    "Source",
+    "VideoSource",
+    "cut",
+    "detect_scene_changes",
+    "fixed_fps",
+    "frame_differences",
+    "last_n",
+    "open_source",
+    "register_opener",
+    "scene_changes",
+    "uniform",
+]

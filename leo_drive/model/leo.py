@@ -98,22 +98,37 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Raises:
             ValueError: not one tensor a branch, or different numbers of tiles.
         """
+        return self._adapt(self.branch_features(pixel_values))
+
+    def branch_features(self, pixel_values: PixelValues) -> list[torch.Tensor]:
+        """Each branch's unshuffled tokens before any projector: (tiles, tokens, width * unshuffle**2) each.
+
+        These depend on the encoders alone, so they can be computed once while those are frozen.
+        """
         if len(pixel_values) != len(self.branches):
             raise ValueError(
                 f"pixel_values holds {len(pixel_values)} tensors, the model has {len(self.branches)} branches"
             )
         if len({p.shape[0] for p in pixel_values}) > 1:
             raise ValueError(f"branches differ in tiles: {[p.shape[0] for p in pixel_values]}")
-        tokens = []
-        for i, (branch, pixels) in enumerate(zip(self.branches, pixel_values, strict=True)):
-            unprojected = branch(pixels.to(dtype=self.dtype, device=self.device))
-            tokens.append(unprojected if self.fusion.one_projector else self.projectors[i](unprojected))
-        return tokens
+        return [
+            branch(pixels.to(dtype=self.dtype, device=self.device))
+            for branch, pixels in zip(self.branches, pixel_values, strict=True)
+        ]
+
+    def project(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """From `branch_features` to what the language model sees: (tiles, tokens_per_tile, d_llm)."""
+        fused = self.fusion.join(self._adapt(features))
+        return self.projectors[0](fused) if self.fusion.one_projector else fused
 
     def visual_tokens(self, pixel_values: PixelValues) -> torch.Tensor:
         """What the language model sees: (tiles, tokens_per_tile, d_llm)."""
-        fused = self.fusion.join(self.branch_tokens(pixel_values))
-        return self.projectors[0](fused) if self.fusion.one_projector else fused
+        return self.project(self.branch_features(pixel_values))
+
+    def _adapt(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        if self.fusion.one_projector:
+            return features
+        return [projector(f) for projector, f in zip(self.projectors, features, strict=True)]
 
     def embed(self, input_ids: torch.Tensor, visual_tokens: torch.Tensor | None) -> torch.Tensor:
         """Embed the text and put the visual tokens where the image tokens stand.

@@ -29,6 +29,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
+TURN_END = "<|im_end|>"
 Turn = tuple[str, str]
 
 
@@ -77,6 +78,8 @@ class LeoProcessor(ProcessorMixin):
         if None in ids or tokenizer.unk_token_id in ids:
             raise InputError(f"the tokenizer lacks the image tokens {IMAGE_START} {IMAGE_TOKEN} {IMAGE_END}")
         self.image_end_id = ids[2]
+        turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
+        self.end_token_ids = sorted({i for i in (turn_end, tokenizer.eos_token_id) if i is not None})
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "leo": self.leo.to_dict()}
@@ -131,12 +134,10 @@ class LeoProcessor(ProcessorMixin):
         max_tiles: int | None = None,
     ) -> TilePlan:
         """The clip's tiles, or InputError with the numbers when they do not fit beside the longest question."""
-        # The frames' share of the text is counted once: it is the same for every question.
-        longest = max(len(self.prompt(q, [0], history)) for q in questions)
-        per_frame = len(self.tokenizer(frame_lines(100), add_special_tokens=False)["input_ids"]) / 100 + 1
+        longest = max(questions, key=lambda q: len(self.prompt(q, [], history)))
 
         def text_tokens(frames: int) -> int:
-            return longest + int((frames - 1) * per_frame + 0.999)
+            return len(self.prompt(longest, [0] * frames, history))
 
         name = clip.source or "clip"
         return plan_tiles(

@@ -1,0 +1,127 @@
+"""Opening a video file, and saying in one line why it cannot be opened."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from leo_drive.errors import InputError
+
+MAX_THREADS = 8
+"""Decoder threads at most: each holds frames of its own, and a 1080p frame takes 3 MB."""
+
+# FFmpeg plays text files as terminal art and follows playlists to other files and hosts.
+_NOT_RECORDINGS = frozenset({"tty", "hls", "concat", "dash", "sdp", "rtsp"})
+
+
+@dataclass
+class OpenVideo:
+    """An open file and the video stream to read in it; the other streams are not even demuxed."""
+
+    container: InputContainer
+    stream: VideoStream
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def check_readable(path: Path) -> None:
+    """Raises InputError unless `path` is a file with something in it that may be read."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, not a video file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path}: is empty (0 bytes); copy it again from the camera")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read it; change its mode or run as its owner") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def open_video(path: Path) -> OpenVideo:
+    """Opens the file and finds its video stream.
+
+    Raises:
+        InputError: no file, an empty one, no permission, no video, a recording that was cut off before
+            its index was written, or a codec that this FFmpeg cannot decode.
+    """
+    check_readable(path)
+    try:
+        container = av.open(str(path), options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, ValueError, UnicodeError) as error:
+        raise InputError(f"{path}: {_why_not(path, error)}") from None
+    try:
+        if _NOT_RECORDINGS & set(container.format.name.split(",")):
+            raise InputError(f"{path}: not a video (FFmpeg takes it for {container.format.name})")
+        stream = _video_stream(path, container)
+    except BaseException:
+        container.close()
+        raise
+    for other in container.streams:
+        if other is not stream:
+            other.discard = av.stream.Discard.all
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(MAX_THREADS, _cores())
+    return OpenVideo(container, stream)
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise InputError(f"{path}: has no video stream, only {kinds}; name the file with the pictures")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise InputError(f"{path}: its video codec cannot be decoded here; convert it to H.264 with ffmpeg")
+    if not stream.codec_context.width or not stream.codec_context.height:
+        raise InputError(f"{path}: its video stream holds no picture that can be decoded; copy it again")
+    return stream
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _why_not(path: Path, error: Exception) -> str:
+    boxes = _top_boxes(path)
+    if boxes and "moov" not in boxes:
+        return (
+            "truncated MP4: its index (the moov atom) is missing, the recording was cut off before it was "
+            "written; copy it again, or repair it with untrunc and an intact file of the same camera"
+        )
+    if isinstance(error, av.InvalidDataError):
+        return "not a video: no known container or codec in it"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"cannot be opened as a video: {reason}"
+
+
+def _top_boxes(path: Path) -> list[str]:
+    """The complete or last top-level boxes of an MP4 or MOV; empty if the file does not begin as one."""
+    size = path.stat().st_size
+    boxes: list[str] = []
+    with path.open("rb") as file:
+        at = 0
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length, kind = struct.unpack(">I4s", head[:8])
+            if not boxes and kind not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+                return []
+            if length == 1 and len(head) == 16:
+                length = struct.unpack(">Q", head[8:])[0]
+            complete = 8 <= length <= size - at
+            if complete or kind == b"mdat":
+                boxes.append(kind.decode("latin-1"))
+            if not complete:
+                return boxes
+            at += length
+    return boxes

@@ -1,0 +1,96 @@
+"""Cutting a clip out of a source: which window, which times, and what happens at the recording's edges."""
+
+from __future__ import annotations
+
+import logging
+
+from leo_drive.clips.clip import Clip
+from leo_drive.clips.samplers import Sampler, check_count, check_positive, last_n
+from leo_drive.clips.source import TIME_TOLERANCE, Source, check_camera, check_times
+from leo_drive.errors import InputError
+
+logger = logging.getLogger("leo_drive")
+
+
+def cut(
+    source: Source,
+    at: float | None = None,
+    seconds: float = 5.0,
+    frames: int = 5,
+    camera: str | None = None,
+    sampler: Sampler | None = None,
+) -> Clip:
+    """The clip of `source` whose last frame shows at `at`.
+
+    By default LingoQA's frames: the last `frames` at an interval of `seconds / frames`, so that 5 s and
+    5 frames at 12 s are those of 8, 9, 10, 11 and 12 s. Where that would begin before the recording, the
+    interval shrinks to fit and the logger "leo_drive" warns, with the numbers.
+
+    Args:
+        source: the recording.
+        at: seconds of the last frame; the last frame of the recording by default. Up to `source.duration`.
+        seconds: length of the window.
+        frames: how many, for the default sampling.
+        camera: one of `source.cameras`; the first by default.
+        sampler: from the window's start and end to times, instead of the default sampling and of `frames`:
+            `partial(uniform, n=8)`, `partial(fixed_fps, fps=2)`, `partial(detect_scene_changes, source)`.
+            The window is the last `seconds` before `at`, cut at the start of the recording.
+
+    Raises:
+        InputError: `at` outside the recording, `seconds` or `frames` not above 0, an unknown camera, or a
+            sampler that gives no time.
+    """
+    try:
+        check_count("frames", frames)
+        check_positive("seconds", seconds)
+    except InputError as error:
+        raise InputError(f"{source.name}: {error}") from None
+    camera = check_camera(source.name, source.cameras, camera)
+    if at is None:
+        at = source.last_time
+    else:
+        if isinstance(at, int | float) and at > source.duration:
+            source.frames_at([at], camera)  # refuses it, and knows why the recording ends there
+        check_times(source.name, [at], source.duration)
+        at = min(max(float(at), 0.0), source.last_time)
+    if sampler is None:
+        times = _last_frames(source, at, seconds, frames)
+    else:
+        times = sorted(float(t) for t in sampler(max(0.0, at - seconds), at))
+        if not times:
+            raise InputError(
+                f"{source.name}: the sampler gives no time in the {seconds:g} s before {at:.3f} s"
+            )
+    found = source.frames_at(times, camera)
+    return Clip(
+        tuple(frame.image for frame in found), tuple(frame.timestamp for frame in found), camera, source.name
+    )
+
+
+def _last_frames(source: Source, at: float, seconds: float, frames: int) -> list[float]:
+    interval = seconds / frames
+    if frames > 1 and at - (frames - 1) * interval < -TIME_TOLERANCE:
+        shorter = at / (frames - 1)
+        repeats = ", frames repeat" if shorter * source.rate < 1 - 1e-6 else ""
+        logger.warning(
+            "%s: %d frames at an interval of %.3f s do not fit between the start and %.3f s; "
+            "the interval is cut to %.3f s%s",
+            *(source.name, frames, interval, at, shorter, repeats),
+        )
+        interval = shorter
+    return [max(0.0, time) for time in last_n(at, frames, interval)]
+
+
+class Cuttable:
+    """Gives a source its `clip`."""
+
+    def clip(
+        self: Source,
+        at: float | None = None,
+        seconds: float = 5.0,
+        frames: int = 5,
+        camera: str | None = None,
+        sampler: Sampler | None = None,
+    ) -> Clip:
+        """A clip of this source: `leo_drive.clips.cutting.cut` says what the arguments do."""
+        return cut(self, at, seconds, frames, camera, sampler)

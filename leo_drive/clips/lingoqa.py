@@ -1,0 +1,100 @@
+"""A segment of LingoQA: five images at 1 Hz, as files beside the part's table or inside its images.zip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leo_drive.clips.images import ImageFile, ImageSource, open_archive
+from leo_drive.errors import InputError
+
+ARCHIVE = "images.zip"
+RATE = 1.0
+"""Images per second in LingoQA."""
+
+
+class LingoQASegment(ImageSource):
+    """One segment of a LingoQA part, oldest image first.
+
+    Args:
+        part_dir: the part's folder, with `train.parquet` or `val.parquet` and either `images/` or
+            `images.zip`, which is read in place.
+        segment_id: looked up in the part's tables, unless `images` says which they are.
+        images: the segment's images, relative to `part_dir`, as in the tables' column `images`. Readers
+            that walk a table pass them, which spares the look-up.
+
+    Raises:
+        InputError: no table in the folder, an unknown segment, or a missing image.
+
+    Example:
+        >>> LingoQASegment("scenery", "02453a16").clip().timestamps         # doctest: +SKIP
+        (0.0, 1.0, 2.0, 3.0, 4.0)
+    """
+
+    def __init__(
+        self, part_dir: str | os.PathLike[str], segment_id: str, images: Sequence[str] | None = None
+    ) -> None:
+        part = Path(part_dir)
+        self.segment_id = segment_id
+        relative = images_of_segment(part, segment_id) if images is None else images
+        super().__init__([_locate(part, str(path)) for path in relative], RATE, f"{part.name}/{segment_id}")
+
+
+def is_part(path: Path) -> bool:
+    """Whether `path` is the folder of a LingoQA part: it holds a table with the columns of one."""
+    return path.is_dir() and bool(_tables(path))
+
+
+def images_of_segment(part: Path, segment_id: str) -> list[str]:
+    """The images of a segment, relative to the part's folder.
+
+    Raises:
+        InputError: the folder has no LingoQA table, or none of its tables has the segment.
+    """
+    tables = _tables(part)
+    if not tables:
+        raise InputError(f"{part}: no LingoQA table (.parquet with segment_id and images) in this folder")
+    for table in tables:
+        rows = pq.read_table(table, columns=["images"], filters=[("segment_id", "==", segment_id)])
+        if rows.num_rows:
+            return [str(image) for image in rows["images"][0].as_py()]
+    some = ", ".join(_some_segments(tables[0]))
+    raise InputError(f"{part}: no segment {segment_id!r}; it has, for example, {some}")
+
+
+def _tables(part: Path) -> list[Path]:
+    return [
+        path for path in sorted(part.glob("*.parquet")) if {"segment_id", "images"} <= set(_columns(path))
+    ]
+
+
+def _columns(table: Path) -> list[str]:
+    try:
+        return list(pq.read_schema(table).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{table}: not a readable parquet table ({reason}); download it again") from None
+
+
+def _some_segments(table: Path) -> list[str]:
+    column = pq.read_table(table, columns=["segment_id"])["segment_id"]
+    return [str(segment) for segment in column.unique().to_pylist()[:3]]
+
+
+def _locate(part: Path, relative: str) -> ImageFile:
+    """The image as a file if there is one, otherwise in the archive, with or without its leading folder."""
+    path = part / relative
+    if path.exists():
+        return ImageFile(path)
+    archive = part / ARCHIVE
+    if not archive.exists():
+        raise InputError(f"{path}: no such image, and no {ARCHIVE} in {part}; get the part's {ARCHIVE}")
+    members = open_archive(archive).NameToInfo
+    for member in (relative, relative.removeprefix("images/")):
+        if member in members:
+            return ImageFile(archive, member)
+    raise InputError(f"{archive}: has no {relative}; download it again")

@@ -1,0 +1,150 @@
+"""Load a model: the embedded one by name, a folder, or a hub id."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
+
+from leo_drive.errors import InputError
+from leo_drive.inference.leo import Leo
+from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(folder.name for folder in ASSETS.iterdir() if (folder / "config.json").is_file())
+
+
+def load(
+    model: str | os.PathLike[str] = "nano",
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> Leo:
+    """Load a model to ask.
+
+    Args:
+        model: the name of an embedded model, a folder that `save_pretrained` or `leo-drive build` wrote, or a
+            hub id (owner/name).
+        device: "cpu", "cuda", "cuda:1", "mps" ...; the first GPU when there is one.
+        dtype: "float32", "bfloat16", "float16"; bfloat16 on a GPU, float32 elsewhere.
+
+    Raises:
+        InputError: no such model, a folder without configuration or weights, a model that is not LEO, weights
+            that are damaged or do not fit, or a device that is not there.
+    """
+    name = os.fspath(model)
+    where = torch.device(_device(device))
+    precision = _dtype(dtype, where)
+    folder = ASSETS / name if name in embedded_models() else Path(name)
+    if folder.exists():
+        _check_folder(folder)
+        source = str(folder)
+    elif name.count("/") == 1 and not name.startswith((".", "/")):
+        source = name
+    else:
+        raise InputError(
+            f"model {name}: neither an embedded model ({', '.join(embedded_models())}) nor a folder; "
+            f"a hub id has the form owner/name"
+        )
+    try:
+        with _quiet_progress():
+            network, report = LeoForConditionalGeneration.from_pretrained(
+                source, dtype=precision, output_loading_info=True
+            )
+            processor = LeoProcessor.from_pretrained(source)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise InputError(f"model {name}: not found on the hub ({_first_line(error)})") from None
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise InputError(f"model {name}: cannot be loaded: {_first_line(error)}") from None
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if keys := sorted(str(k) for k in report[problem]):
+            raise InputError(
+                f"model {name}: {len(keys)} {problem.replace('_', ' ')} in its weights, first {keys[0]}; "
+                f"the weights do not belong to this config.json"
+            )
+    return Leo(network.to(where), processor, name=name)
+
+
+def configured_frames(model: str | os.PathLike[str]) -> int:
+    """Frames a clip had when the model was trained, from its configuration alone.
+
+    A model that is not on this machine has no say yet: LeoConfig's default.
+    """
+    name = os.fspath(model)
+    folder = ASSETS / name if name in embedded_models() else Path(name)
+    if folder.exists():
+        _check_folder(folder)
+        return LeoConfig.from_pretrained(folder).trained_frames
+    return LeoConfig.trained_frames
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise InputError for what can be wrong with a model folder, before anything large is read."""
+    config_path = folder / "config.json"
+    if not config_path.is_file():
+        raise InputError(f"model {folder}: no config.json; give a folder that holds a LEO model")
+    try:
+        config = json.loads(config_path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config_path}: not readable as JSON ({_first_line(error)})") from None
+    if config.get("model_type") != "leo":
+        raise InputError(
+            f"model {folder}: its config.json describes {config.get('model_type', 'no model type')!r}, not a LEO; "
+            f"`leo-drive build` makes a LEO from InternVL and SAM checkpoints"
+        )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise InputError(f"model {folder}: no weights (*.safetensors) in the folder")
+    for path in weights:
+        try:
+            with safe_open(path, "pt") as file:
+                file.keys()
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: damaged weights ({_first_line(error)}); copy the file again") from None
+    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
+        raise InputError(f"model {folder}: no tokenizer.json in the folder")
+
+
+def _device(device: str | torch.device | None) -> str:
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device}: not available ({_first_line(error)})") from None
+    return str(device)
+
+
+def _dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+    if dtype is None:
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if resolved not in (torch.float32, torch.bfloat16, torch.float16):
+        raise InputError(f"dtype {dtype}: one of float32, bfloat16, float16")
+    return resolved
+
+
+@contextmanager
+def _quiet_progress() -> Iterator[None]:
+    """transformers draws a bar for every load; a model that loads in a second needs none."""
+    enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            transformers_logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,53 @@
+"""An answer that arrives piece by piece."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextIteratorStreamer
+
+from leo_drive.inference.answer import Answer
+
+
+class AnswerStream(Iterator[str]):
+    """Pieces of an answer's text, generated on a thread of its own.
+
+    Attributes:
+        answer: the whole answer once the pieces have run out, None before.
+
+    Raises:
+        Whatever generating raised, from the iteration that would have given the next piece.
+    """
+
+    def __init__(self, run: Callable[..., Answer], tokenizer: PreTrainedTokenizerBase) -> None:
+        self.answer: Answer | None = None
+        self._error: BaseException | None = None
+        self._stopped = threading.Event()
+        self._pieces = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self._thread = threading.Thread(target=self._generate, args=(run,), daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> str:
+        for piece in self._pieces:
+            if piece:
+                return piece
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        raise StopIteration
+
+    def stop(self) -> None:
+        """End the answer after the token at hand; the iteration then ends as usual."""
+        self._stopped.set()
+
+    def _generate(self, run: Callable[..., Answer]) -> None:
+        def stopped(*_: Any, **__: Any) -> bool:
+            return self._stopped.is_set()
+
+        try:
+            self.answer = run(streamer=self._pieces, stopping_criteria=StoppingCriteriaList([stopped]))
+        except BaseException as error:
+            self._error = error
+            self._pieces.end()
