@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from leo_drive.data.synthetic import LABELS
+from leo_drive.data.synthetic.labels import LABELS
 from leo_drive.model import LeoForConditionalGeneration
 
 # Small things that questions are about weigh more than sky and road, which fill the picture.

@@ -65,6 +65,7 @@ def nano_config(vocabulary: int, ids: dict[str, int]) -> LeoConfig:
             ),
         ],
         tile_size=tile,
+        max_tiles=1,
         image_token_id=ids[IMAGE_TOKEN],
         system_message="Answer about the drive.",
     )

@@ -51,7 +51,7 @@ class TrainingModel(nn.Module):
             attention_mask=attention_mask,
             position_ids=position_ids,
             labels=labels,
-            visual_tokens=self.leo.project(features),
+            visual_tokens=self.leo.project([f.to(self.leo.dtype) for f in features]),
             num_items_in_batch=num_items_in_batch,
             use_cache=False,
         )
@@ -60,6 +60,14 @@ class TrainingModel(nn.Module):
             dense = self.dense(grids, label_maps)
             return {"loss": loss + self.dense_weight * dense, "answer_loss": loss.detach(), "dense_loss": dense.detach()}
         return {"loss": loss}
+
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Tied weights once: safetensors refuses two names for one tensor, and loading ties them again."""
+        state = super().state_dict(*args, **kwargs)
+        for tied in self.leo.all_tied_weights_keys:
+            state.pop(f"leo.{tied}", None)
+        return state
 
 
 def freeze_all_but(leo: LeoForConditionalGeneration, parts: tuple[str, ...]) -> None:
@@ -73,8 +81,7 @@ def freeze_all_but(leo: LeoForConditionalGeneration, parts: tuple[str, ...]) -> 
 def cache_features(leo: LeoForConditionalGeneration, data: QuestionClips, recipe: Recipe) -> None:
     """Encode every item of the data set once; from then on it gives features instead of pixels.
 
-    Stored in bfloat16 (as the nearest 16-bit view that a memory map can hold is not one of numpy's, float16 is
-    used: the features are layer-normed, far from its limits).
+    The features lie in memory maps under the output folder, in float16.
     """
     leo.eval()
     folder = recipe.output / "vision_cache"

@@ -1,7 +1,7 @@
 """Clips: recordings (sources), which of their moments to look at (samplers), and the clips cut from them."""
 
 from leo_drive.clips.clip import Clip
-from leo_drive.clips.cutting import Cuttable, cut
+from leo_drive.clips.cutting import SourceMixin, cut
 from leo_drive.clips.images import ImageFile, ImageSource
 from leo_drive.clips.lingoqa import LingoQASegment
 from leo_drive.clips.opening import Opener, open_source, register_opener
@@ -12,7 +12,6 @@ from leo_drive.clips.video import VideoSource
 
 __all__ = [
     "Clip",
-    "Cuttable",
     "Frame",
     "ImageFile",
     "ImageSource",
@@ -20,6 +19,7 @@ __all__ = [
     "Opener",
     "Sampler",
     "Source",
+    "SourceMixin",
     "VideoSource",
     "cut",
     "detect_scene_changes",

@@ -20,6 +20,9 @@ MAX_THREADS = 8
 _NOT_RECORDINGS = frozenset({"tty", "hls", "concat", "dash", "sdp", "rtsp"})
 
 
+_FIRST_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
+
+
 @dataclass
 class OpenVideo:
     """An open file and the video stream to read in it; the other streams are not even demuxed."""
@@ -92,36 +95,35 @@ def _cores() -> int:
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    boxes = _top_boxes(path)
-    if boxes and "moov" not in boxes:
+    if _lacks_index(path):
         return (
             "truncated MP4: its index (the moov atom) is missing, the recording was cut off before it was "
             "written; copy it again, or repair it with untrunc and an intact file of the same camera"
         )
     if isinstance(error, av.InvalidDataError):
         return "not a video: no known container or codec in it"
+    if isinstance(error, EOFError):
+        return "cut off inside its header; copy it again from the camera"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"cannot be opened as a video: {reason}"
 
 
-def _top_boxes(path: Path) -> list[str]:
-    """The complete or last top-level boxes of an MP4 or MOV; empty if the file does not begin as one."""
+def _lacks_index(path: Path) -> bool:
+    """Whether the file begins as an MP4 or MOV but holds no complete moov atom."""
     size = path.stat().st_size
-    boxes: list[str] = []
+    at = 0
     with path.open("rb") as file:
-        at = 0
         while at + 8 <= size:
             file.seek(at)
             head = file.read(16)
             length, kind = struct.unpack(">I4s", head[:8])
-            if not boxes and kind not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-                return []
+            if at == 0 and kind not in _FIRST_ATOMS:
+                return False
             if length == 1 and len(head) == 16:
                 length = struct.unpack(">Q", head[8:])[0]
-            complete = 8 <= length <= size - at
-            if complete or kind == b"mdat":
-                boxes.append(kind.decode("latin-1"))
-            if not complete:
-                return boxes
+            if not 8 <= length <= size - at:
+                return True
+            if kind == b"moov":
+                return False
             at += length
-    return boxes
+    return at > 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from types import TracebackType
+from typing import Self
 
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.samplers import Sampler, check_count, check_positive, last_n
@@ -81,8 +83,19 @@ def _last_frames(source: Source, at: float, seconds: float, frames: int) -> list
     return [max(0.0, time) for time in last_n(at, frames, interval)]
 
 
-class Cuttable:
-    """Gives a source its `clip`."""
+class SourceMixin:
+    """What every source gets: `clip`, and use in a `with`, which closes it at the end."""
+
+    def close(self) -> None:
+        """Lets go of what is open; nothing is, unless a source says otherwise."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def clip(
         self: Source,

@@ -15,7 +15,7 @@ from typing import IO
 
 from PIL import Image, ImageOps
 
-from leo_drive.clips.cutting import Cuttable
+from leo_drive.clips.cutting import SourceMixin
 from leo_drive.clips.samplers import check_positive
 from leo_drive.clips.source import TIME_TOLERANCE, Frame, check_camera, check_times
 from leo_drive.errors import InputError
@@ -64,7 +64,7 @@ def _open_archive(path: Path, process: int) -> zipfile.ZipFile:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-class ImageSource(Cuttable):
+class ImageSource(SourceMixin):
     """Images of one size as a recording at a steady rate; image `i` shows from `i / rate` seconds.
 
     Opening reads the images' headers only; the pictures are read when frames are asked for, turned
@@ -160,7 +160,9 @@ def _size(file: ImageFile) -> tuple[int, int]:
     """Width and height once upright, from the header alone."""
     with _naming(file), file.open() as stream, Image.open(stream) as image:
         width, height = image.size
-        sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
+        exif = Image.Exif()  # image.getexif() would read the whole picture of a PNG
+        exif.load(image.info.get("exif", b""))
+        sideways = exif.get(_EXIF_ORIENTATION) in _SIDEWAYS
         return (height, width) if sideways else (width, height)
 
 

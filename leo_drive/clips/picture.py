@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -50,10 +51,10 @@ def _upright(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
         frame: it may carry a display matrix as side data: 3x3 integers whose upper left 2x2 [[a, b], [c, d]]
             send a pixel (x, y) to (a x + c y, b x + d y).
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
-    (a, b), (c, d) = np.frombuffer(matrix, dtype=np.int32)[:9].reshape(3, 3)[:2, :2].astype(np.int64)
+    (a, b), (c, d) = np.frombuffer(bytes(matrix), dtype=np.int32)[:9].reshape(3, 3)[:2, :2].astype(np.int64)
     if abs(b) + abs(c) > abs(a) + abs(d):
         pixels = pixels.transpose(1, 0, 2)
         a, d = c, b

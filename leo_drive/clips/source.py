@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 from PIL import Image
 
@@ -76,6 +77,15 @@ class Source(Protocol):
     ) -> Clip:
         """See `leo_drive.clips.cutting.cut`."""
         ...
+
+    def close(self) -> None:
+        """Lets go of open files; a `with` does it at its end."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 def check_times(name: str, times: Sequence[float], duration: float, why: str = "") -> None:

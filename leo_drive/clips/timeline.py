@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,12 @@ _HEAD_PACKETS = 1000
 
 _HEADER_SLACK = 2.0
 """Seconds by which a header's duration may differ from the packets' before the packets are counted."""
+
+
+_REORDERED = 16
+"""Frames by which a codec may send a frame ahead of those that show before it."""
+
+_RECENT = 64
 
 
 @dataclass
@@ -75,6 +82,13 @@ def is_flush(packet: Packet) -> bool:
 
 def packets(video: OpenVideo) -> Iterator[Packet]:
     """The stream's packets from where the container stands; damage ends it as the end of the file does."""
+    for packet in _all_packets(video):
+        if _is_cut(video, packet):
+            return
+        yield packet
+
+
+def _all_packets(video: OpenVideo) -> Iterator[Packet]:
     try:
         for packet in video.container.demux(video.stream):
             if is_flush(packet):
@@ -82,6 +96,11 @@ def packets(video: OpenVideo) -> Iterator[Packet]:
             yield packet
     except (av.FFmpegError, EOFError):
         return
+
+
+def _is_cut(video: OpenVideo, packet: Packet) -> bool:
+    """Whether the file ends inside the packet. MPEG-TS marks other faults, and goes on after them."""
+    return packet.is_corrupt and video.container.format.name != "mpegts"
 
 
 def probe(video: OpenVideo) -> Timeline:
@@ -104,19 +123,26 @@ def probe(video: OpenVideo) -> Timeline:
     tick = stream.time_base
     assert tick is not None  # a demuxer always sets it
     start = _first_pts(head)
-    promised: Fraction | None = None
-    if stream.duration:
-        promised = stream.duration * tick
-    elif video.container.duration:
-        promised = Fraction(video.container.duration, av.time_base)
-    last = _tail(video, start, None if promised is None else start + int(promised / tick))
+    promised = _promised(video, start)
+    last = _tail(video, start, promised)
     last_ticks = last.duration or max(1, round(1 / rate / tick))
     end = last.pts
     assert end is not None
-    found = Timeline(tick, start, end, int(last_ticks), float(rate), False, None)
-    if promised is not None:
-        found.promised = float(promised)
-    return found
+    announced = None if promised is None else float(promised)
+    return Timeline(tick, start, end, int(last_ticks), float(rate), False, announced)
+
+
+def _promised(video: OpenVideo, start: int) -> Fraction | None:
+    """Seconds of video that the header announces, from the first frame on."""
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    if video.stream.duration:
+        return video.stream.duration * tick
+    if not video.container.duration:
+        return None
+    whole = Fraction(video.container.duration, av.time_base)
+    # Matroska announces its last time, not its length.
+    return whole - start * tick if video.container.format.name.startswith("matroska") else whole
 
 
 def _head(video: OpenVideo) -> list[Packet]:
@@ -147,8 +173,9 @@ def _needs_counting(video: OpenVideo, head: list[Packet]) -> bool:
 def _first_pts(head: list[Packet]) -> int:
     """Of the first frame that shows: frames before the first keyframe cannot be decoded."""
     key = next((i for i, packet in enumerate(head) if packet.is_keyframe), 0)
-    if head[key].pts is not None and not head[key].is_discard:
-        return head[key].pts
+    key_pts = head[key].pts
+    if key_pts is not None and not head[key].is_discard:
+        return key_pts
     shown = [packet.pts for packet in head[key:] if packet.pts is not None and not packet.is_discard]
     return min(shown or [packet.pts for packet in head if packet.pts is not None])
 
@@ -161,19 +188,17 @@ def _rate(video: OpenVideo) -> Fraction:
     return next((Fraction(rate) for rate in (*rates, stream.base_rate) if rate), Fraction(25))
 
 
-def _tail(video: OpenVideo, start: int, promised_end: int | None) -> Packet:
+def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
     """The intact packet that shows last."""
     tick = video.stream.time_base
     assert tick is not None  # a demuxer always sets it
-    if promised_end is not None:
-        last = _last_from(video, promised_end)
-        if last is not None and last.pts is not None and (promised_end - last.pts) * tick <= _HEADER_SLACK:
+    if promised is not None:
+        last = _last_from(video, start + int(promised / tick))
+        if last is not None and promised - (_pts(last) - start) * tick <= _HEADER_SLACK:
             return last
-    if video.container.format.name.startswith("mov"):
-        last = _last_from(video, _last_whole_in_index(video) or start)
-        if last is not None:
-            return last
-    last = _last_from(video, start)
+    target = _last_whole_in_index(video)
+    last = None if target is None else _last_from(video, target, cut_off=True)
+    last = last or _last_from(video, start)
     if last is None:
         raise _nothing_in(video)
     return last
@@ -187,24 +212,45 @@ def _nothing_in(video: OpenVideo) -> InputError:
 
 
 def _last_whole_in_index(video: OpenVideo) -> int | None:
-    """Time of the last indexed frame that lies inside the file, for an MP4 whose end was cut off."""
+    """Time of the last indexed frame inside the file, for an MP4 that ends before its index does."""
     size = video.container.size
     entries = video.stream.index_entries
-    for i in range(len(entries) - 1, -1, -1):
-        if entries[i].pos + entries[i].size <= size:
-            return entries[i].timestamp
-    return None
+    if not video.container.format.name.startswith("mov") or not len(entries):
+        return None
+    if entries[-1].pos + entries[-1].size <= size:
+        return None
+    whole = (entries[i] for i in range(len(entries) - 2, -1, -1))
+    return next((entry.timestamp for entry in whole if entry.pos + entry.size <= size), None)
 
 
-def _last_from(video: OpenVideo, target: int) -> Packet | None:
+def _last_from(video: OpenVideo, target: int, cut_off: bool = False) -> Packet | None:
+    """The intact packet that shows last of those from a little before `target` on.
+
+    Where the file was cut off, frames sent ahead of others that are missing do not count.
+    """
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    margin = round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
     try:
-        video.container.seek(target, stream=video.stream)
+        # Well before the end: MPEG-TS lands between reordered packets, and the last may come first.
+        video.container.seek(target - margin, stream=video.stream)
     except (av.FFmpegError, EOFError):
         return None
-    last: Packet | None = None
-    for packet in packets(video):
-        if packet.pts is None or packet.is_corrupt or packet.is_discard or not packet.size:
-            continue
-        if last is None or last.pts is None or packet.pts > last.pts:
-            last = packet
-    return last
+    recent: deque[Packet] = deque(maxlen=_RECENT)
+    for packet in _all_packets(video):
+        if _is_cut(video, packet):
+            cut_off = True
+            break
+        if packet.pts is not None and packet.size and not packet.is_corrupt and not packet.is_discard:
+            recent.append(packet)
+    if not recent:
+        return None
+    # What was sent up to a decoding time holds every frame that shows by then.
+    complete = recent[-1].dts if cut_off else None
+    candidates = [p for p in recent if complete is None or _pts(p) <= complete]
+    return max(candidates or recent, key=_pts)
+
+
+def _pts(packet: Packet) -> int:
+    assert packet.pts is not None  # those without were left out
+    return packet.pts

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from leo_drive.clips.container import OpenVideo, check_readable, open_video
-from leo_drive.clips.cutting import Cuttable
+from leo_drive.clips.cutting import SourceMixin
 from leo_drive.clips.decoding import Decoder
 from leo_drive.clips.picture import Picture
 from leo_drive.clips.source import Frame, check_camera, check_times
@@ -17,7 +16,7 @@ from leo_drive.clips.timeline import Timeline, probe
 from leo_drive.errors import InputError
 
 
-class VideoSource(Cuttable):
+class VideoSource(SourceMixin):
     """A video file that FFmpeg can read: MP4, MOV, MKV, AVI, MPEG-TS, raw H.264 and HEVC and more.
 
     Time 0 is the file's first frame, whatever its timestamps start at. The file is opened when first
@@ -105,14 +104,6 @@ class VideoSource(Cuttable):
             self._decoder_.video.close()
         self._decoder_ = None
         self._picture = None
-
-    def __enter__(self) -> VideoSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         # An open decoder cannot travel to another process; what is known of the file can.

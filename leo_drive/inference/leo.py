@@ -99,7 +99,7 @@ class Leo:
         prefix, paid = self._prefix(clip, questions, history, max_new_tokens, policy, max_tiles)
         prompts = [self.processor.prompt(q, prefix.plan.tiles, history).question for q in questions]
         answers: list[Answer] = []
-        size = self._batch_size(prefix, max(map(len, prompts)) + max_new_tokens)
+        size = min(len(questions), self._batch_size(prefix, max(map(len, prompts)) + max_new_tokens))
         while len(answers) < len(questions):
             batch = slice(len(answers), len(answers) + size)
             try:
@@ -182,6 +182,7 @@ class Leo:
         rows = [[*prefix.ids, *[pad] * (longest - len(p)), *p] for p in prompts]
         mask = [[1] * len(prefix.ids) + [0] * (longest - len(p)) + [1] * len(p) for p in prompts]
         device = self.model.device
+        defaults = {"do_sample": False, "pad_token_id": pad, "eos_token_id": self.processor.end_token_ids}
         output = self.model.generate(
             torch.tensor(rows, device=device),
             attention_mask=torch.tensor(mask, device=device),
@@ -189,9 +190,7 @@ class Leo:
             max_new_tokens=max_new_tokens,
             output_logits=True,
             return_dict_in_generate=True,
-            pad_token_id=pad,
-            eos_token_id=self.processor.end_token_ids,
-            **{"do_sample": False, **options},
+            **{**defaults, **options},
         )
         ids = output.sequences[:, len(rows[0]) :]
         logprobs = torch.stack(

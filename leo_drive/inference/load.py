@@ -57,9 +57,9 @@ def load(
             f"a hub id has the form owner/name"
         )
     try:
-        with _quiet_progress():
+        with _quiet():
             network, report = LeoForConditionalGeneration.from_pretrained(
-                source, dtype=precision, output_loading_info=True
+                source, dtype=precision, output_loading_info=True, ignore_mismatched_sizes=True
             )
             processor = LeoProcessor.from_pretrained(source)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
@@ -67,7 +67,8 @@ def load(
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise InputError(f"model {name}: cannot be loaded: {_first_line(error)}") from None
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if keys := sorted(str(k) for k in report[problem]):
+        # A mismatched key comes with its two shapes.
+        if keys := sorted(k if isinstance(k, str) else " ".join(map(str, k)) for k in report[problem]):
             raise InputError(
                 f"model {name}: {len(keys)} {problem.replace('_', ' ')} in its weights, first {keys[0]}; "
                 f"the weights do not belong to this config.json"
@@ -135,13 +136,15 @@ def _dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype
 
 
 @contextmanager
-def _quiet_progress() -> Iterator[None]:
-    """transformers draws a bar for every load; a model that loads in a second needs none."""
-    enabled = transformers_logging.is_progress_bar_enabled()
+def _quiet() -> Iterator[None]:
+    """transformers draws a bar and prints a report for every load; what matters of it becomes our error."""
+    enabled, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if enabled:
             transformers_logging.enable_progress_bar()
 

@@ -75,15 +75,11 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_decoder(self, modality: str | None = None) -> nn.Module:
         return self.language_model.get_decoder()
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:
-        super().gradient_checkpointing_enable(gradient_checkpointing_kwargs)
+    def _set_gradient_checkpointing(self, enable: bool = True, **kwargs: Any) -> None:
+        # transformers switches its own layers; timm's encoders have a switch of their own.
+        super()._set_gradient_checkpointing(enable=enable, **kwargs)
         for branch in self.branches:
-            branch.encoder.set_grad_checkpointing(True)
-
-    def gradient_checkpointing_disable(self) -> None:
-        super().gradient_checkpointing_disable()
-        for branch in self.branches:
-            branch.encoder.set_grad_checkpointing(False)
+            branch.encoder.set_grad_checkpointing(enable)
 
     def branch_tokens(self, pixel_values: PixelValues) -> list[torch.Tensor]:
         """Each branch's tokens after its projector and before fusion.

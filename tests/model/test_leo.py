@@ -171,7 +171,7 @@ def test_gradient_checkpointing_gives_the_same_gradients():
     model, processor = tiny_leo()
     batch = inputs_of(processor)
     gradients = []
-    for switch in (model.gradient_checkpointing_disable, model.gradient_checkpointing_enable):
+    for switch in (model.activation_checkpointing_disable, model.activation_checkpointing_enable):
         switch()
         model.train()
         model.zero_grad()

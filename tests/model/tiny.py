@@ -10,7 +10,7 @@ from training.new_model import SPECIAL_TOKENS, train_tokenizer
 TEXTS = ["Is there a vehicle ahead? Yes, there is a vehicle ahead.", "What should the driver do? Stop.", "Frame1: "]
 
 
-def tiny_config(fusion: str = "interleave", **overrides) -> LeoConfig:
+def tiny_config(fusion: str = "interleave", tied: bool = True, **overrides) -> LeoConfig:
     """Two branches of 4 tokens a tile; tiles of 56 pixels."""
     tokenizer = train_tokenizer(TEXTS, 400)
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
@@ -52,7 +52,7 @@ def tiny_config(fusion: str = "interleave", **overrides) -> LeoConfig:
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|pad|>"],
         "bos_token_id": None,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": tied,
     }
     values = {"text_config": text, "branches": [vit, sam], "tile_size": 56, "image_token_id": ids["<IMG_CONTEXT>"]}
     return LeoConfig(fusion=fusion, **{**values, **overrides})

@@ -1,0 +1,292 @@
+"""Drawing what stands along the road: buildings, trees, hedges, fences, poles, signs, lights, cones."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from leo_drive.data.synthetic import labels
+from leo_drive.data.synthetic.canvas import NEAR, Canvas, facing, placed
+from leo_drive.data.synthetic.world import Thing, generator
+
+_DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1)
+
+
+def _depth(canvas: Canvas, thing: Thing) -> float:
+    eye = canvas.view.eye
+    return float(np.hypot(thing.x - eye[0], thing.y - eye[1]))
+
+
+def _box(thing: Thing) -> np.ndarray:
+    """(8, 3) world corners: four below, four above, both rear-left, rear-right, front-right, front-left."""
+    w, l, h = thing.width / 2, thing.length / 2, thing.height
+    flat = [(-w, -l), (w, -l), (w, l), (-w, l)]
+    return placed(thing.x, thing.y, thing.heading, np.array([(*c, z) for z in (0.0, h) for c in flat]))
+
+
+_SIDES = {"rear": (0, 1, 5, 4), "right": (1, 2, 6, 5), "front": (2, 3, 7, 6), "left": (3, 0, 4, 7)}
+_TURN = {"rear": np.pi, "right": np.pi / 2, "front": 0.0, "left": -np.pi / 2}
+
+
+def _seen_sides(canvas: Canvas, thing: Thing) -> list[str]:
+    dx, dy = canvas.view.eye[0] - thing.x, canvas.view.eye[1] - thing.y
+    sin, cos = np.sin(thing.heading), np.cos(thing.heading)
+    right, ahead = dx * cos - dy * sin, dx * sin + dy * cos
+    seen = []
+    if abs(ahead) > thing.length / 2:
+        seen.append("front" if ahead > 0 else "rear")
+    if abs(right) > thing.width / 2:
+        seen.append("right" if right > 0 else "left")
+    return seen
+
+
+def _grid(corners: np.ndarray, us: np.ndarray, vs: np.ndarray, du: float, dv: float) -> np.ndarray:
+    """(len(us) * len(vs), 4, 3) panes on a face (4, 3) at shares us (across) and vs (up)."""
+    u, v = (a.ravel() for a in np.meshgrid(us, vs))
+    a, b, _, d = corners
+    across, up = b - a, d - a
+    panes = [(u, v), (u + du, v), (u + du, v + dv), (u, v + dv)]
+    return np.stack([a + p[:, None] * across + q[:, None] * up for p, q in panes], axis=1)
+
+
+def draw_building(canvas: Canvas, thing: Thing) -> None:
+    """A box with storeys of windows, a ground floor with shops or doors, and a flat or pitched roof."""
+    corners = _box(thing)
+    rng = generator(thing.seed, 1)
+    storey = float(rng.uniform(2.9, 3.6))
+    shop = thing.style == "shop"
+    pane_wide, pane_high = float(rng.uniform(0.9, 1.6)), float(rng.uniform(1.2, 1.9))
+    spacing = pane_wide + float(rng.uniform(0.9, 2.0))
+    frame = tuple(int(c) for c in rng.uniform(150, 235) * np.ones(3))
+    shop_colour = tuple(int(c) for c in rng.uniform(20, 190, 3))
+    roof = tuple(int(c) for c in np.array([95, 75, 68]) * rng.uniform(0.6, 1.2) + rng.uniform(-8, 8, 3))
+    look, depth = canvas.look, _depth(canvas, thing)
+    night = look.time_of_day != "day"
+    glass = tuple(0.3 * h * a + 16 for h, a in zip(look.haze_colour, look.ambient, strict=True))
+    for name in _seen_sides(canvas, thing):
+        face = corners[list(_SIDES[name])]
+        camera = canvas.view.to_camera(face)
+        if camera[:, 2].max() < NEAR:
+            continue
+        light = look.facing_sun(thing.heading + _TURN[name])
+        near = max(NEAR, float(np.sort(camera[:, 2])[1]))
+        canvas.polygon(camera, canvas.shade(thing.colour, near * 0.7 + depth * 0.3, light), labels.BUILDING)
+        length = float(np.linalg.norm(face[1] - face[0]))
+        floors = max(1, int(thing.height / storey))
+        if depth > 110 or length < 2:
+            continue
+        bays = max(1, int(length / spacing))
+        us = (np.arange(bays) + 0.5) / bays - pane_wide / length / 2
+        vs = ((np.arange(floors) + 0.32) * storey) / thing.height
+        vs = vs[vs + pane_high / thing.height < 0.98]
+        if shop and name == "front":
+            low = canvas.view.to_camera(_grid(face, np.array([0.02]), np.array([0.0]), 0.96, 3.0 / thing.height)[0])
+            canvas.polygon(low, canvas.shade(shop_colour, depth, light), labels.BUILDING)
+            fronts = np.arange(0.05, 0.9, 3.4 / length)
+            panes = _grid(face, fronts, np.array([0.5 / thing.height]), 2.7 / length, 1.7 / thing.height)
+            lit = night and rng.random() < 0.7
+            colour = canvas.emit((226, 200, 140), depth) if lit else canvas.shade(glass, depth)
+            canvas.quads(_to_camera(canvas, panes), colour)
+            vs = vs[1:]
+        if not len(vs):
+            continue
+        panes = _to_camera(canvas, _grid(face, us, vs, pane_wide / length, pane_high / thing.height))
+        if depth < 60:
+            rim = _grid(face, us - 0.12 / length, vs - 0.1 / thing.height, (pane_wide + 0.24) / length, (pane_high + 0.2) / thing.height)
+            canvas.quads(_to_camera(canvas, rim), canvas.shade(frame, depth, light))
+        canvas.quads(panes, canvas.shade(glass, depth, 1.0))
+        bright = rng.random(len(panes)) < (0.35 if night else 0.3)
+        colour = canvas.emit((232, 196, 120), depth) if night else canvas.shade(tuple(1.7 * c for c in glass), depth)
+        canvas.quads(panes[bright], colour)
+    if thing.style == "pitched":
+        _pitched_roof(canvas, thing, corners, roof, depth)
+
+
+def _to_camera(canvas: Canvas, quads: np.ndarray) -> np.ndarray:
+    return canvas.view.to_camera(quads.reshape(-1, 3)).reshape(-1, 4, 3)
+
+
+def _pitched_roof(canvas: Canvas, thing: Thing, corners: np.ndarray, colour: tuple, depth: float) -> None:
+    """A ridge along the width; the slope that faces the road and the gables that are seen."""
+    rise = 0.45 * thing.length
+    ridge_right = (corners[5] + corners[6]) / 2 + (0, 0, rise)
+    ridge_left = (corners[4] + corners[7]) / 2 + (0, 0, rise)
+    seen = _seen_sides(canvas, thing)
+    final = canvas.shade(colour, depth, 0.95)
+    gable = canvas.shade(thing.colour, depth, 0.85)
+    pieces = []
+    if "right" in seen:
+        pieces.append((np.array([corners[5], corners[6], ridge_right]), gable))
+    if "left" in seen:
+        pieces.append((np.array([corners[7], corners[4], ridge_left]), gable))
+    if "front" in seen:
+        pieces.append((np.array([corners[6], corners[7], ridge_left, ridge_right]), final))
+    if "rear" in seen:
+        pieces.append((np.array([corners[4], corners[5], ridge_right, ridge_left]), final))
+    for piece, shade in pieces:
+        camera = canvas.view.to_camera(piece)
+        if camera[:, 2].max() > NEAR:
+            canvas.polygon(camera, shade, labels.BUILDING)
+
+
+@lru_cache(maxsize=512)
+def _crown(seed: int, style: str) -> tuple[np.ndarray, ...]:
+    """Outlines (n, 2) of a crown in a unit box (x -0.5..0.5, up 0..1), back to front."""
+    rng = generator(seed, 2)
+    if style == "conifer":
+        tiers = []
+        for level in range(4):
+            low, high, half = level * 0.2, level * 0.2 + 0.42, 0.5 - level * 0.1
+            tiers.append(np.array([(-half, low), (half, low + rng.uniform(-0.02, 0.02)), (0, min(1, high))]))
+        return tuple(tiers)
+    lumps = []
+    for _ in range(7):
+        centre = rng.uniform((-0.24, 0.3), (0.24, 0.72))
+        radius = rng.uniform(0.2, 0.3) * (1 + 0.16 * rng.normal(size=16))
+        lumps.append(centre + _DISC * radius[:, None])
+    whole = _DISC * (0.5 * (1 + 0.1 * rng.normal(size=16)))[:, None] + (0, 0.5)
+    return (whole, *lumps)
+
+
+@lru_cache(maxsize=512)
+def _branches(seed: int) -> tuple[tuple[np.ndarray, float], ...]:
+    """Bare branches in a unit box: ((2, 2) segment, thickness share)."""
+    rng = generator(seed, 3)
+    segments: list[tuple[np.ndarray, float]] = []
+
+    def grow(x: float, z: float, angle: float, length: float, thick: float, level: int) -> None:
+        end = (x + length * np.sin(angle), z + length * np.cos(angle))
+        segments.append((np.array([(x, z), end]), thick))
+        if level < 4:
+            for turn in rng.uniform(0.2, 0.6, 2) * (-1, 1):
+                grow(*end, angle + turn, length * rng.uniform(0.62, 0.82), thick * 0.6, level + 1)
+
+    grow(0, 0, rng.uniform(-0.05, 0.05), 0.3, 0.045, 0)
+    return tuple(segments)
+
+
+def draw_tree(canvas: Canvas, thing: Thing) -> None:
+    """A tree: bare, round or conifer; `width` is its crown, `height` its tip."""
+    depth = _depth(canvas, thing)
+    view = canvas.view
+    if float(view.to_camera(np.array([[thing.x, thing.y, 2.0]]))[0, 2]) < 2.0:
+        return
+    bark = canvas.shade((82, 68, 56), depth, 0.9)
+    if thing.style == "bare":
+        for segment, thick in _branches(thing.seed):
+            points = facing(thing.x, thing.y, thing.height * 0.9, segment * (1, thing.height), view)
+            canvas.line(view.to_camera(points), bark, thick * thing.height * 0.6, labels.TREE)
+        return
+    trunk = thing.height * (0.12 if thing.style == "conifer" else 0.28)
+    half = 0.03 * thing.height
+    stem = np.array([(-half, 0), (half, 0), (half * 0.7, trunk * 1.3), (-half * 0.7, trunk * 1.3)])
+    canvas.polygon(view.to_camera(facing(thing.x, thing.y, 1.0, stem, view)), bark, labels.TREE)
+    for index, outline in enumerate(_crown(thing.seed, thing.style)):
+        card = outline * (thing.width, thing.height - trunk) + (0, trunk)
+        light = 0.68 + 0.09 * (index % 5) if index else 0.66
+        points = view.to_camera(facing(thing.x, thing.y, 1.0, card, view))
+        canvas.polygon(points, canvas.shade(thing.colour, depth, light), labels.TREE)
+    if depth < 45 and thing.style != "conifer":
+        _leaves(canvas, thing, depth, trunk)
+
+
+def _leaves(canvas: Canvas, thing: Thing, depth: float, trunk: float) -> None:
+    """Specks of light and dark in a crown."""
+    rng = generator(thing.seed, 4)
+    for light in (0.55, 1.15):
+        centre = rng.normal(0, 0.19, (26, 2)) * (thing.width, thing.height - trunk) + (0, (thing.height + trunk) / 2)
+        size = rng.uniform(0.08, 0.28, 26)
+        corners = centre[:, None] + np.array([(-1, 0), (0, -0.8), (1, 0.1), (0.1, 0.9)]) * size[:, None, None]
+        points = facing(thing.x, thing.y, 1.0, corners.reshape(-1, 2), canvas.view)
+        canvas.quads(_to_camera(canvas, points.reshape(-1, 4, 3)), canvas.shade(thing.colour, depth, light))
+
+
+def draw_hedge(canvas: Canvas, thing: Thing) -> None:
+    """A clipped box of leaves."""
+    corners, depth = _box(thing), _depth(canvas, thing)
+    rng = generator(thing.seed, 7)
+    for name in _seen_sides(canvas, thing):
+        face = corners[list(_SIDES[name])]
+        camera = canvas.view.to_camera(face)
+        if camera[:, 2].max() < NEAR:
+            continue
+        light = 0.85 * canvas.look.facing_sun(thing.heading + _TURN[name])
+        canvas.polygon(camera, canvas.shade(thing.colour, depth, light), labels.TREE)
+        if depth < 45:
+            n = 40
+            u, v, size = rng.random(n), rng.random(n), rng.uniform(0.01, 0.03, n)
+            across, up = face[1] - face[0], face[3] - face[0]
+            spots = [(u, v), (u + size, v + 0.05), (u + 2 * size, v), (u + size, v - 0.05)]
+            quads = np.stack([face[0] + p[:, None] * across + q[:, None] * up for p, q in spots], axis=1)
+            canvas.quads(_to_camera(canvas, quads), canvas.shade(thing.colour, depth, light * 1.25), labels.TREE)
+
+
+def draw_fence(canvas: Canvas, thing: Thing) -> None:
+    """A stretch of fence or wall along its heading: "brick", "wood", "railing" or "guardrail"."""
+    half, depth = thing.length / 2, _depth(canvas, thing)
+    h = thing.height
+    low = 0.42 if thing.style == "guardrail" else 0.0
+    local = np.array([(0, -half, low), (0, half, low), (0, half, h), (0, -half, h)])
+    face = placed(thing.x, thing.y, thing.heading, local)
+    camera = canvas.view.to_camera(face)
+    if camera[:, 2].max() < NEAR:
+        return
+    light = canvas.look.facing_sun(thing.heading + np.pi / 2)
+    final = canvas.shade(thing.colour, depth, light)
+    darker = canvas.shade(thing.colour, depth, light * 0.72)
+
+    def panes(us: np.ndarray, vs: np.ndarray, du: float, dv: float) -> np.ndarray:
+        return _to_camera(canvas, _grid(face, us, vs, du, dv))
+
+    if thing.style == "railing":
+        # The map shows the whole stretch as fence, as people label one; the picture only its bars.
+        if camera[:, 2].min() > NEAR:
+            cv2.fillPoly(canvas.tags, [canvas.pixels(camera)], labels.FENCE, cv2.LINE_8, 3)
+        bars = np.arange(0, 1, 0.16 / thing.length if depth < 30 else 0.32 / thing.length)
+        canvas.quads(panes(bars, np.array([0.05]), 0.05 / thing.length, 0.9), final, labels.FENCE, True)
+        canvas.quads(panes(np.arange(0, 1, 0.125), np.array([0.05, 0.9]), 0.125, 0.08), final, labels.FENCE, True)
+        return
+    canvas.polygon(camera, final, labels.FENCE)
+    if thing.style == "brick" and depth < 40:
+        canvas.quads(panes(np.arange(0, 1, 0.25), np.arange(0.12, 1, 0.17), 0.25, 0.025), darker)
+    if thing.style == "wood" and depth < 50:
+        canvas.quads(panes(np.arange(0, 1, 0.2 / thing.length), np.array([0.0]), 0.03 / thing.length, 1.0), darker)
+    if thing.style == "guardrail":
+        canvas.quads(panes(np.arange(0, 1, 0.125), np.array([0.42]), 0.125, 0.14), darker)
+        for end in (-half, half):
+            post = placed(thing.x, thing.y, thing.heading, np.array([(0, end, 0.0), (0, end, h)]))
+            canvas.line(canvas.view.to_camera(post), darker, 0.1, labels.FENCE)
+
+
+def draw_pole(canvas: Canvas, thing: Thing) -> None:
+    """A lamp post (lit in the dark) or a bare pole."""
+    depth, view = _depth(canvas, thing), canvas.view
+    grey = canvas.shade(thing.colour, depth)
+    stem = view.to_camera(np.array([(thing.x, thing.y, 0.0), (thing.x, thing.y, thing.height)]))
+    canvas.line(stem, grey, 0.14, labels.POLE)
+    if thing.style != "lamp":
+        return
+    arm = placed(thing.x, thing.y, thing.heading, np.array([(0, 0, thing.height), (0, 1.6, thing.height + 0.25)]))
+    canvas.line(view.to_camera(arm), grey, 0.1, labels.POLE)
+    head = np.array([(-0.3, -0.08), (0.3, -0.08), (0.3, 0.08), (-0.3, 0.08)]) + (0, thing.height + 0.22)
+    points = view.to_camera(facing(arm[1, 0], arm[1, 1], 1.0, head, view))
+    lit = canvas.look.time_of_day == "night"
+    if points[:, 2].min() > NEAR:
+        canvas.polygon(points, canvas.emit((255, 214, 150), depth) if lit else grey, labels.POLE)
+        if lit:
+            canvas.glow(points.mean(axis=0), 0.7, (255, 205, 140), labels.POLE)
+
+
+def draw_cone(canvas: Canvas, thing: Thing) -> None:
+    """A traffic cone."""
+    depth, view = _depth(canvas, thing), canvas.view
+    for outline, colour in (
+        (((-0.2, 0), (0.2, 0), (0.2, 0.06), (-0.2, 0.06)), (40, 40, 40)),
+        (((-0.15, 0.06), (0.15, 0.06), (0.03, 0.75), (-0.03, 0.75)), (235, 88, 30)),
+        (((-0.105, 0.28), (0.105, 0.28), (0.07, 0.46), (-0.07, 0.46)), (235, 235, 230)),
+    ):
+        points = view.to_camera(facing(thing.x, thing.y, 1.0, np.array(outline), view))
+        if points[:, 2].min() > NEAR:
+            canvas.polygon(points, canvas.shade(colour, depth), labels.OTHER)

@@ -1,0 +1,108 @@
+"""The frame at an asked time is that frame, in every kind of video file found in the wild."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from fractions import Fraction
+
+import pytest
+
+from leo_drive.clips import VideoSource
+from tests.clips.conftest import Make
+from tests.clips.numbered import Kind, read
+
+_B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast"}
+_IRREGULAR = [Fraction(0)]
+for _gap in [33, 33, 100, 7, 33, 900, 33, 66, 33, 250] * 6:
+    _IRREGULAR.append(_IRREGULAR[-1] + Fraction(_gap, 1000))
+
+KINDS = {
+    "constant rate": Kind(),
+    "29.97 fps": Kind(rate=Fraction(30000, 1001), options=_B_FRAMES),
+    "one frame": Kind(frames=1),
+    "1 fps": Kind(rate=Fraction(1), frames=20),
+    "b-frames": Kind(options=_B_FRAMES),
+    "long gop": Kind(frames=150, rate=Fraction(30), options={**_B_FRAMES, "g": "1000"}),
+    "open gop": Kind(options={**_B_FRAMES, "x264-params": "open-gop=1"}),
+    "open gop ts": Kind(".ts", options={**_B_FRAMES, "x264-params": "open-gop=1"}),
+    "intra refresh": Kind(".ts", options={"x264-params": "intra-refresh=1", "preset": "veryfast"}),
+    "variable rate mp4": Kind(frames=61, times=_IRREGULAR, rate=Fraction(30), options=_B_FRAMES),
+    "variable rate mkv": Kind(".mkv", frames=61, times=_IRREGULAR, rate=Fraction(30), options=_B_FRAMES),
+    "variable rate ts": Kind(".ts", frames=61, times=_IRREGULAR, rate=Fraction(30)),
+    "late start mp4": Kind(start=Fraction(7), options=_B_FRAMES),
+    "late start mkv": Kind(".mkv", start=Fraction(7), options=_B_FRAMES),
+    "late start ts": Kind(".ts", start=Fraction(40), options=_B_FRAMES),
+    "fragmented mp4": Kind(muxing={"movflags": "frag_keyframe+empty_moov"}, options=_B_FRAMES),
+    "index first mp4": Kind(muxing={"movflags": "faststart"}),
+    "mov": Kind(".mov", options=_B_FRAMES),
+    "mkv": Kind(".mkv", options=_B_FRAMES),
+    "live mkv without duration": Kind(".mkv", muxing={"live": "1"}, options=_B_FRAMES),
+    "ts": Kind(".ts", options=_B_FRAMES),
+    "audio first mp4": Kind(audio_first=True, options=_B_FRAMES),
+    "audio first ts": Kind(".ts", audio_first=True),
+    "10 bit h264": Kind(pixels="yuv420p10le", options=_B_FRAMES),
+    "10 bit hevc": Kind(codec="libx265", pixels="yuv420p10le"),
+    "hevc mp4": Kind(codec="libx265"),
+    "hevc open gop": Kind(".mkv", codec="libx265", options={"x265-params": "keyint=12:open-gop=1"}),
+    "odd size": Kind(size=(97, 65), pixels="yuv444p", options=_B_FRAMES),
+    "odd size mjpeg": Kind(".avi", codec="mjpeg", size=(101, 67), pixels="yuvj444p"),
+    "mjpeg avi": Kind(".avi", codec="mjpeg", pixels="yuvj420p"),
+    "mpeg-4 avi": Kind(".avi", codec="mpeg4", options={"bf": "2"}),
+    "h264 avi": Kind(".avi"),
+    "h264 b-frames avi": Kind(".avi", options=_B_FRAMES),
+    "mpeg-2 ts": Kind(".ts", codec="mpeg2video", rate=Fraction(25), options={"bf": "2"}),
+    "vp9 webm": Kind(".webm", codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
+    "raw h264": Kind(".h264", format="h264", options=_B_FRAMES),
+    "raw hevc": Kind(".hevc", codec="libx265", format="hevc"),
+    **{f"turned {90 * turn}": Kind(turn=turn) for turn in (1, 2, 3)},
+    "mirrored": Kind(mirror=True),
+    "turned 90 and mirrored": Kind(turn=1, mirror=True),
+    "wide pixels": Kind(shape=Fraction(4, 3)),
+    "tall pixels": Kind(".mkv", shape=Fraction(1, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_frame_at_time(kind: Kind, make_video: Make) -> None:
+    times = kind.frame_times
+    with VideoSource(make_video(kind)) as video:
+        assert video.last_time == pytest.approx(times[-1], abs=0.002)
+        assert video.duration >= times[-1]
+        if kind.times is None:
+            assert video.rate == pytest.approx(float(kind.rate), rel=0.01)
+            assert video.duration == pytest.approx(float(kind.frames / kind.rate), abs=0.002)
+        chance = random.Random(len(times))
+        asked = [chance.uniform(0, video.duration) for _ in range(20)]
+        asked += [0.0, video.last_time, video.duration, *chance.sample(times, min(8, len(times)))]
+        for order in (sorted(asked), asked, sorted(asked, reverse=True)):
+            _check(video, times, order)
+        for time in asked[:6]:
+            _check(video, times, [time])
+        _check(video, times, [asked[0]] * 2 + [asked[1], asked[0]])
+
+
+def _check(video: VideoSource, times: list[float], asked: list[float]) -> None:
+    frames = video.frames_at(asked)
+    assert len(frames) == len(asked)
+    for time, frame in zip(asked, frames, strict=True):
+        # Containers round times to their tick, a millisecond at the coarsest.
+        expected = {bisect_right(times, max(0.0, time + slack)) - 1 for slack in (-0.0011, 0.0011)}
+        expected = {max(0, number) for number in expected}
+        number = read(frame.image)
+        assert number in expected, f"at {time} s: frame {number}, expected {expected}"
+        assert frame.timestamp == pytest.approx(times[number], abs=0.0011)
+        assert frame.image.mode == "RGB"
+
+
+def test_displayed_size(make_video: Make) -> None:
+    sizes = {name: VideoSource(make_video(KINDS[name])).clip().size for name in KINDS}
+    for name, size in sizes.items():
+        width, height = KINDS[name].size
+        if KINDS[name].turn % 2:
+            width, height = height, width
+        if name == "wide pixels":
+            width = 128
+        if name == "tall pixels":
+            height = 128
+        assert size == (width, height), name

@@ -1,0 +1,161 @@
+"""One clip, many questions."""
+
+import pytest
+import torch
+
+from leo_drive.errors import InputError
+from leo_drive.inference import Leo
+from leo_drive.inference.answer import confidence
+from tests.model.tiny import noise_clip, tiny_leo
+
+QUESTIONS = [
+    "Is there a vehicle ahead?",
+    "What?",
+    "What should the driver do?",
+    "Is there a vehicle ahead? And should the driver stop there? What is there to do?",
+]
+
+
+@pytest.fixture(scope="module")
+def leo() -> Leo:
+    return Leo(*tiny_leo(tied=False))
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return noise_clip(4)
+
+
+def separately(leo: Leo, clip, question: str, tokens: int) -> list[int]:
+    """What the reference's `chat` does: encode, and generate from the whole prompt."""
+    plan = leo.processor.plan(clip, [question])
+    prompt = leo.processor.prompt(question, plan.tiles)
+    tiles = [t for frame in leo.processor.tiles(clip.frames, plan.max_tiles) for t in frame]
+    ids = torch.tensor([[*prompt.prefix, *prompt.question]])
+    output = leo.model.generate(
+        ids, pixel_values=leo.processor.pixel_values(tiles), max_new_tokens=tokens, do_sample=False
+    )
+    return output[0, ids.shape[1] :].tolist()
+
+
+def test_together_one_by_one_and_plain_generate_agree_token_for_token(leo, clip):
+    together = leo.ask(clip, QUESTIONS, max_new_tokens=16)
+    assert len({a.tokens for a in together}) > 1, "answers that never differ prove nothing"
+    for question, answer in zip(QUESTIONS, together, strict=True):
+        alone = Leo(leo.model, leo.processor).ask(clip, question, max_new_tokens=16)
+        assert alone.tokens == answer.tokens
+        assert alone.confidence == pytest.approx(answer.confidence, abs=1e-5)
+        ids = separately(leo, clip, question, 16)
+        ends = leo.processor.end_token_ids
+        expected = ids[: next((i for i, t in enumerate(ids) if t in ends), len(ids))]
+        assert [leo.processor.tokenizer.decode([t]) for t in expected] == list(answer.tokens)
+
+
+def test_logprobs_are_those_of_one_full_pass(leo, clip):
+    answer = leo.ask(clip, QUESTIONS[0], max_new_tokens=8)
+    ids = separately(leo, clip, QUESTIONS[0], 8)
+    plan = leo.processor.plan(clip, QUESTIONS[:1])
+    prompt = leo.processor.prompt(QUESTIONS[0], plan.tiles)
+    tiles = [t for frame in leo.processor.tiles(clip.frames, plan.max_tiles) for t in frame]
+    full = torch.tensor([[*prompt.prefix, *prompt.question, *ids]])
+    with torch.inference_mode():
+        logits = leo.model(full, pixel_values=leo.processor.pixel_values(tiles)).logits
+    expected = logits[0, len(prompt) - 1 : -1].log_softmax(-1).gather(1, torch.tensor(ids).unsqueeze(1))[:, 0]
+    torch.testing.assert_close(torch.tensor(answer.token_logprobs), expected[: len(answer.token_logprobs)])
+    assert answer.confidence == pytest.approx(float(expected.mean().exp()), abs=1e-5)
+
+
+def test_encoding_and_prefill_are_paid_once(leo, clip, monkeypatch):
+    fresh = Leo(leo.model, leo.processor)
+    encoded = []
+    original = leo.model.visual_tokens
+    monkeypatch.setattr(leo.model, "visual_tokens", lambda pixels: encoded.append(len(pixels[0])) or original(pixels))
+    first = fresh.ask(clip, QUESTIONS)
+    second = fresh.ask(clip, "What?", history=[(QUESTIONS[0], first[0].text)])
+    list(fresh.stream(clip, "What?"))
+    assert encoded == [4]
+    assert first[0].timings["encode"] > 0 and second.timings["encode"] == second.timings["prefill"] == 0
+
+
+def test_history_is_part_of_the_prompt(leo, clip):
+    history = [("Is there a vehicle ahead?", "Yes, there is a vehicle ahead.")]
+    answer = leo.ask(clip, "What should the driver do?", history=history, max_new_tokens=12)
+    prompt = leo.processor.prompt("What should the driver do?", [1] * 4, history)
+    text = leo.processor.tokenizer.decode(prompt.question)
+    assert "Yes, there is a vehicle ahead.<|im_end|><|im_start|>user\nWhat should the driver do?" in text
+    assert answer.tokens != leo.ask(clip, "What should the driver do?", max_new_tokens=12).tokens
+
+
+def test_a_small_memory_splits_the_batch_and_changes_nothing(leo, clip, monkeypatch):
+    whole = leo.ask(clip, QUESTIONS, max_new_tokens=10)
+    small = Leo(leo.model, leo.processor, cache_bytes=1)
+    sizes = []
+    original = Leo._decode
+    monkeypatch.setattr(
+        Leo, "_decode", lambda self, prefix, prompts, *rest: sizes.append(len(prompts)) or original(self, prefix, prompts, *rest)
+    )
+    assert [a.tokens for a in small.ask(clip, QUESTIONS, max_new_tokens=10)] == [a.tokens for a in whole]
+    assert sizes == [1, 1, 1, 1]
+
+
+def test_running_out_of_memory_halves_the_batch(leo, clip, monkeypatch):
+    original, sizes = Leo._decode, []
+
+    def limited(self, prefix, prompts, *rest):
+        sizes.append(len(prompts))
+        if len(prompts) > 1:
+            raise torch.OutOfMemoryError
+        return original(self, prefix, prompts, *rest)
+
+    whole = leo.ask(clip, QUESTIONS, max_new_tokens=10)
+    monkeypatch.setattr(Leo, "_decode", limited)
+    assert [a.tokens for a in leo.ask(clip, QUESTIONS, max_new_tokens=10)] == [a.tokens for a in whole]
+    assert sizes == [4, 2, 1, 1, 1, 1]
+
+
+def test_streaming_gives_the_same_text_in_pieces(leo, clip):
+    whole = leo.ask(clip, QUESTIONS[2], max_new_tokens=16)
+    stream = leo.stream(clip, QUESTIONS[2], max_new_tokens=16)
+    pieces = list(stream)
+    assert "".join(pieces).strip() == whole.text
+    assert stream.answer is not None and stream.answer.tokens == whole.tokens
+
+
+def test_a_stream_can_be_stopped(leo, clip):
+    stream = leo.stream(clip, QUESTIONS[2], max_new_tokens=200, eos_token_id=-1)
+    next(stream)
+    stream.stop()
+    rest = list(stream)
+    assert stream.answer is not None and not stream.answer.complete
+    assert len(stream.answer.tokens) < 200 and len(rest) < 200
+
+
+def test_an_error_underway_reaches_the_one_who_iterates(leo, clip):
+    with pytest.raises(ValueError, match="temperature"):
+        list(leo.stream(clip, "What?", do_sample=True, temperature=-1.0))
+
+
+def test_bad_questions_are_refused(leo, clip):
+    for question, reason in (
+        ("  ", "the question is empty"),
+        ("what is <IMG_CONTEXT>?", "holds <IMG_CONTEXT>"),
+        ("<image> and?", "holds <image>"),
+        ("why? " * 400, "shorten the question"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            leo.ask(clip, ["Is it raining?", question])
+    assert leo.ask(clip, []) == []
+
+
+def test_more_frames_than_fit_are_refused_with_the_number_that_fits(leo):
+    with pytest.raises(InputError, match=r"at most (\d+) frames fit") as error:
+        leo.ask(noise_clip(60), "What?")
+    fitting = int(str(error.value).split("at most ")[1].split()[0])
+    assert leo.ask(noise_clip(fitting), "What?").timestamps == tuple(range(fitting))
+    with pytest.raises(InputError, match="at most"):
+        leo.ask(noise_clip(fitting + 1), "What?")
+
+
+def test_confidence_temperature_softens():
+    assert confidence([-1.0, -3.0]) < confidence([-1.0, -3.0], temperature=2.0) < 1
+    assert confidence([]) == 0.0
