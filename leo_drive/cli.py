@@ -39,8 +39,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
     'leo-drive ask frames/ "What should the driver do?" --json'
 )
 def ask(
-    video: Annotated[Path, typer.Argument(help="A video, an image, or a folder of images.", show_default=False)],
-    questions: Annotated[list[str], typer.Argument(help="One question or several.", show_default=False)],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, an image, or a folder of images.", show_default=False)],
+    questions: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="One question or several.", show_default=False)],
     at: Annotated[float | None, typer.Option(help="Time of the last frame, in seconds; the end by default.")] = None,
     seconds: Annotated[float, typer.Option(help="How far back the frames reach.")] = 5.0,
     frames: Annotated[int | None, typer.Option(help="How many frames; as the model was trained by default.")] = None,

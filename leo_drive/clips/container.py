@@ -27,6 +27,7 @@ _FIRST_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 class OpenVideo:
     """An open file and the video stream to read in it; the other streams are not even demuxed."""
 
+    path: Path
     container: InputContainer
     stream: VideoStream
 
@@ -59,7 +60,8 @@ def open_video(path: Path) -> OpenVideo:
     """
     check_readable(path)
     try:
-        container = av.open(str(path), options={"protocol_whitelist": "file"})
+        # The prefix keeps FFmpeg from taking a name with a colon for a protocol.
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, ValueError, UnicodeError) as error:
         raise InputError(f"{path}: {_why_not(path, error)}") from None
     try:
@@ -74,7 +76,7 @@ def open_video(path: Path) -> OpenVideo:
             other.discard = av.stream.Discard.all
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = min(MAX_THREADS, _cores())
-    return OpenVideo(container, stream)
+    return OpenVideo(path, container, stream)
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

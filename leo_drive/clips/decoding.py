@@ -76,6 +76,7 @@ class Decoder:
         self._window: deque[Packet] = deque()  # read, not yet decoded
         self._recent: deque[int] = deque(maxlen=2 * _LOOKAHEAD)  # pts decoded lately
         self._fed: int | None = None  # highest pts decoded
+        self._landed_key: int | None = None
         self._last_key: int | None = None
         self._ready: deque[tuple[int, VideoFrame]] = deque()  # decoded, not yet shown
         self._shown: tuple[int, VideoFrame] | None = None
@@ -123,9 +124,9 @@ class Decoder:
 
     def _land_before(self, target: int) -> bool:
         """Lands at an earlier keyframe, as the target does not decode from the last. False at the start."""
-        if self._from_start or self._last_key is None:
+        if self._from_start or self._landed_key is None:
             return False
-        self._land(min(target, self._last_key) - 1)
+        self._land(min(target, self._landed_key - 1))
         return True
 
     def _seek(self, tick: int) -> bool:
@@ -164,12 +165,12 @@ class Decoder:
                 self._window.clear()
                 held = 0
                 found = True
-                self._last_key = packet.pts
+                self._landed_key = packet.pts
             if found or self._from_start:
                 self._window.append(packet)
                 held += packet.size
             reached = packet.dts if packet.dts is not None else packet.pts
-            if found and (held > _HELD_BYTES or (reached is not None and reached > target)):
+            if held > _HELD_BYTES or (reached is not None and reached > target):
                 break
         return found
 
@@ -195,14 +196,17 @@ class Decoder:
                 self._land(target)
                 continue
             if upcoming is None and self._shown[0] < self._timeline.end:
-                return self._cut_end(target)
+                return self._at_damage(target, self._shown)
             return self._shown
 
-    def _cut_end(self, target: int) -> tuple[int, VideoFrame] | None:
-        """The tail does not decode: from now on the video ends with the last frame that did."""
-        assert self._shown is not None
-        self._timeline.end = self._shown[0]
-        return self._shown if target <= self._timeline.end + self._timeline.last_ticks else None
+    def _at_damage(self, target: int, shown: tuple[int, VideoFrame]) -> tuple[int, VideoFrame] | None:
+        """Nothing decodes after the frame shown: it still serves for as long as a frame lasts.
+
+        If that is so to the very end of the file, the video ends here from now on.
+        """
+        if self._timeline.counted or (self._fed is not None and self._fed >= self._timeline.end):
+            self._timeline.end = shown[0]
+        return shown if target <= shown[0] + self._timeline.last_ticks else None
 
     def _peek(self) -> tuple[int, VideoFrame] | None:
         while not self._ready and not self._drained:

@@ -75,7 +75,7 @@ class Timeline:
         )
 
 
-def is_flush(packet: Packet) -> bool:
+def _is_flush(packet: Packet) -> bool:
     """Whether this is PyAV's mark for the end of the stream."""
     return packet.size == 0 and packet.pts is None and packet.dts is None
 
@@ -91,7 +91,7 @@ def packets(video: OpenVideo) -> Iterator[Packet]:
 def _all_packets(video: OpenVideo) -> Iterator[Packet]:
     try:
         for packet in video.container.demux(video.stream):
-            if is_flush(packet):
+            if _is_flush(packet):
                 return
             yield packet
     except (av.FFmpegError, EOFError):
@@ -183,7 +183,7 @@ def _first_pts(head: list[Packet]) -> int:
 def _rate(video: OpenVideo) -> Fraction:
     stream = video.stream
     # A raw stream's average rate is only FFmpeg's default of 25; the guess reads the codec's own header.
-    raw = video.container.format.name in ("h264", "hevc")
+    raw = video.stream.duration is None and video.container.duration is None
     rates = (stream.guessed_rate, stream.average_rate) if raw else (stream.average_rate, stream.guessed_rate)
     return next((Fraction(rate) for rate in (*rates, stream.base_rate) if rate), Fraction(25))
 
@@ -205,9 +205,8 @@ def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
 
 
 def _nothing_in(video: OpenVideo) -> InputError:
-    name = video.container.name
     return InputError(
-        f"{name}: holds no video packet that can be read; it was cut off at its start: copy it again"
+        f"{video.path}: holds no video packet that can be read; it was cut off at its start: copy it again"
     )
 
 

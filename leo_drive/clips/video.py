@@ -21,7 +21,7 @@ class VideoSource(SourceMixin):
 
     Time 0 is the file's first frame, whatever its timestamps start at. The file is opened when first
     asked something and stays open until `close` (or the end of a `with`); asked again, it opens again.
-    Pickles by path. One thread at a time.
+    Of several video streams it reads the first. Pickles by path. One thread at a time.
 
     Args:
         path: the file.
@@ -84,9 +84,9 @@ class VideoSource(SourceMixin):
         check_camera(self.name, self._cameras, camera)
         check_times(str(self.path), times, self.duration, self._timeline.why_it_ends)
         timeline = self._timeline
-        ticks = [min(timeline.ticks(float(time)), timeline.end) for time in times]
-        frames: dict[int, Frame] = {}
+        ticks = [min(max(timeline.ticks(float(time)), timeline.start), timeline.end) for time in times]
         decoder, picture = self._open()
+        frames: dict[int, Frame] = {}
         images: dict[int, Frame] = {}
         for target, tick, decoded in decoder.read(sorted(set(ticks))):
             if tick not in images:
@@ -136,6 +136,8 @@ class VideoSource(SourceMixin):
         return open_video(self.path)
 
     def _does_not_decode(self, time: float) -> str:
+        if time < self.duration:
+            return f"{self.path}: no frame can be decoded at {time:g} s, it is damaged there; ask elsewhere"
         return (
             f"{self.path}: no frame can be decoded at {time:g} s; the video is readable to "
             f"{self.duration:.3f} s, what follows is damaged: copy it again, or ask earlier"

@@ -31,7 +31,7 @@ def test_dispatch(make_video: Make, tmp_path: Path) -> None:
         still = tmp_path / "still.png"
         video.frames_at([0.0])[0].image.save(still)
     assert all(isinstance(open_source(what), ImageSource) for what in (still, tmp_path, [still]))
-    renamed = tmp_path / "no suffix"
+    renamed = tmp_path / "drive:12:30 %03d"
     renamed.write_bytes(path.read_bytes())
     assert isinstance(open_source(renamed), VideoSource)
 

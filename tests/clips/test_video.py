@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from fractions import Fraction
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from leo_drive.clips import VideoSource
 from tests.clips.conftest import Make
@@ -106,3 +110,41 @@ def test_displayed_size(make_video: Make) -> None:
         if name == "tall pixels":
             height = 128
         assert size == (width, height), name
+
+
+def test_edit_list_hides_the_first_frames(make_video: Make) -> None:
+    """Cameras that keep the seconds before an event cut inside a group of pictures and hide the rest."""
+    muxing = {"avoid_negative_ts": "disabled", "use_editlist": "1"}
+    with VideoSource(make_video(Kind(start=Fraction(-15, 10), muxing=muxing, options=_B_FRAMES))) as video:
+        assert video.duration == pytest.approx(4.5)
+        frames = video.frames_at([0.0, 0.1, 2.0, 4.4, 4.5])
+        assert [read(frame.image) for frame in frames] == [15, 16, 35, 59, 59]
+        assert frames[0].timestamp == 0.0
+
+
+@pytest.mark.parametrize(
+    ("height", "tag", "rule"),
+    [
+        (720, "bt709", Colorspace.ITU709),
+        (720, None, Colorspace.ITU709),
+        (480, None, Colorspace.ITU601),
+        (480, "smpte170m", Colorspace.ITU601),
+        (480, "bt709", Colorspace.ITU709),
+    ],
+)
+def test_colours(height: int, tag: str | None, rule: Colorspace, tmp_path: Path) -> None:
+    red = np.full((height, 64, 3), (200, 40, 60), np.uint8)
+    coded = VideoReformatter().reformat(
+        av.VideoFrame.from_ndarray(red, "rgb24"), format="yuv420p", dst_colorspace=rule
+    )
+    coded.pts, coded.time_base = 0, Fraction(1, 10)
+    path = tmp_path / "red.mp4"
+    with av.open(str(path), "w") as container:
+        tags = {"x264-params": f"colormatrix={tag}"} if tag else {}
+        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast", "qp": "1", **tags})
+        stream.width, stream.height, stream.pix_fmt = 64, height, "yuv420p"
+        container.mux(stream.encode(coded))
+        container.mux(stream.encode())
+    with VideoSource(path) as video:
+        pixel = video.frames_at([0.0])[0].image.getpixel((30, 30))
+    assert np.abs(np.subtract(pixel, (200, 40, 60))).max() <= 4

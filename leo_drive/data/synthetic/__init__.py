@@ -1,0 +1,45 @@
+"""Generated dashcam clips whose answers are true by construction: quickstart data, test ground truth, training data.
+
+Example:
+    >>> from leo_drive.data.synthetic import clip
+    >>> made = clip(3, size=(192, 108))
+    >>> [question.text for question in made.questions if question.kind == "vehicle_ahead"]  # doctest: +SKIP
+    ['Is there a vehicle ahead?']
+"""
+
+from leo_drive.data.synthetic.balance import Balance, blind_baseline
+from leo_drive.data.synthetic.clips import FRAME_TIMES, SyntheticClip, clip, clip_of
+from leo_drive.data.synthetic.dataset import drive_seed, write_dataset, write_video
+from leo_drive.data.synthetic.labels import COARSE, LABELS, PALETTE
+from leo_drive.data.synthetic.questions import ACTION_KINDS, CHOICES, Question
+from leo_drive.data.synthetic.render import Frame, render
+from leo_drive.data.synthetic.sampling import SITUATIONS, sample_drive
+from leo_drive.data.synthetic.sheet import contact_sheet, overview
+from leo_drive.data.synthetic.wording import wordings
+from leo_drive.data.synthetic.world import Drive
+
+__all__ = [
+    "ACTION_KINDS",
+    "CHOICES",
+    "COARSE",
+    "FRAME_TIMES",
+    "LABELS",
+    "PALETTE",
+    "SITUATIONS",
+    "Balance",
+    "Drive",
+    "Frame",
+    "Question",
+    "SyntheticClip",
+    "blind_baseline",
+    "clip",
+    "clip_of",
+    "contact_sheet",
+    "drive_seed",
+    "overview",
+    "render",
+    "sample_drive",
+    "wordings",
+    "write_dataset",
+    "write_video",
+]

@@ -69,15 +69,15 @@ def sample_look(rng: np.random.Generator) -> Look:
     if time == "day":
         top = _mix((70, 120, 190), (150, 185, 225), wash)
         low = _mix((190, 212, 232), (250, 250, 248), float(rng.uniform(0, 1)))
-        ambient: RGB = _mix((0.72, 0.74, 0.8), (1.02, 1.0, 0.96), float(rng.uniform(0.2, 1)))
+        ambient: RGB = _mix((0.8, 0.82, 0.88), (1.1, 1.08, 1.03), float(rng.uniform(0.2, 1)))
     elif time == "dusk":
         top = _mix((52, 60, 105), (95, 95, 130), wash)
         low = _mix((240, 150, 90), (225, 140, 135), float(rng.uniform(0, 1)))
-        ambient = _mix((0.5, 0.42, 0.45), (0.62, 0.5, 0.46), float(rng.uniform(0, 1)))
+        ambient = _mix((0.6, 0.5, 0.52), (0.8, 0.66, 0.58), float(rng.uniform(0, 1)))
         strength *= 0.4
     else:
         top, low = _mix((6, 8, 16), (22, 22, 34), wash), _mix((18, 20, 32), (52, 42, 40), wash)
-        ambient = _mix((0.13, 0.14, 0.19), (0.3, 0.27, 0.24), float(rng.uniform(0, 1)))
+        ambient = _mix((0.24, 0.25, 0.32), (0.46, 0.42, 0.38), float(rng.uniform(0, 1)))
         strength = 0.0
     if weather != "clear":
         flat = {"day": (grey, grey, grey + 6), "dusk": (112, 100, 112), "night": (30, 30, 36)}[time]
@@ -102,7 +102,7 @@ def sample_look(rng: np.random.Generator) -> Look:
         sun=float(rng.uniform(-np.pi, np.pi)),
         sun_strength=strength,
         ambient=ambient,
-        headlights=float(rng.uniform(0.35, 0.6)) if time == "night" else 0.0,
+        headlights=float(rng.uniform(0.45, 0.75)) if time == "night" else 0.0,
         fog=fog,
         haze_colour=low,
         wet=wet,
@@ -120,7 +120,7 @@ def ground_grain() -> np.ndarray:
     """(512, 512) uint8 that repeats without a seam: grain, patches and stains, about 128."""
     rng = np.random.default_rng(7)
     total = np.zeros((512, 512), np.float32)
-    for cells, strength in ((512, 9.0), (128, 9.0), (32, 8.0), (8, 9.0)):
+    for cells, strength in ((512, 10.0), (128, 8.0), (32, 4.5), (8, 5.0)):
         coarse = rng.normal(0, 1, (cells, cells)).astype(np.float32)
         tiled = cv2.resize(np.tile(coarse, (3, 3)), (1536, 1536), interpolation=cv2.INTER_CUBIC)
         total += strength * tiled[512:1024, 512:1024]
@@ -163,7 +163,7 @@ def paint_sky(image: np.ndarray, look: Look, horizon: float, heading: float, foc
     cover = cv2.resize((cover * 200).astype(np.uint8), (width, bottom), interpolation=cv2.INTER_LINEAR)
     tone = 255.0 if look.weather == "clear" and look.time_of_day == "day" else 0.0
     base = np.array(look.sky_low, np.float32)
-    cloud = base * 0.4 + 0.6 * tone if tone else base * (0.62 if look.time_of_day != "night" else 1.5)
+    cloud = base * 0.4 + 0.6 * tone if tone else base * (0.74 if look.time_of_day != "night" else 1.5)
     flat = np.empty((bottom, width, 3), np.uint8)
     flat[:] = np.clip(cloud, 0, 255).astype(np.uint8)
     mask = cv2.merge([cover] * 3)

@@ -13,7 +13,7 @@ from leo_drive.data.synthetic.geometry import clip_near
 
 NEAR = 0.6
 _SHIFT = 3
-_FAR_OUT = 16000.0
+_FAR_OUT = 16000.0 * (1 << _SHIFT)
 
 Colour = Sequence[float]
 
@@ -33,6 +33,8 @@ class Canvas:
         self.look = look
         self.image = np.zeros((height, width, 3), np.uint8)
         self.tags = np.zeros((height, width), np.int32)
+        self._scale = view.focal * (1 << _SHIFT)
+        self._centre = np.array([width / 2 - 0.5, height / 2 - 0.5]) * (1 << _SHIFT)
         self.glows: list[tuple[float, float, float, Colour, int]] = []
 
     def shade(self, colour: Colour, depth: float, light: float = 1.0) -> tuple[float, float, float]:
@@ -54,9 +56,31 @@ class Canvas:
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """(n, 2) int32 fixed-point pixels of camera-frame points that all lie beyond NEAR."""
-        uv = points[:, :2] * (self.view.focal / points[:, 2:3])
-        uv += (self.view.size[0] / 2 - 0.5, self.view.size[1] / 2 - 0.5)
-        return (np.clip(uv, -_FAR_OUT, _FAR_OUT) * (1 << _SHIFT)).astype(np.int32)
+        uv = points[:, :2] * (self._scale / points[:, 2:3])
+        uv += self._centre
+        np.maximum(uv, -_FAR_OUT, out=uv)
+        np.minimum(uv, _FAR_OUT, out=uv)
+        return uv.astype(np.int32)
+
+    def card(self, x: float, y: float, outline: np.ndarray, mirror: float = 1.0) -> np.ndarray:
+        """(n, 3) camera-frame points of an upright card at x, y that faces the camera.
+
+        `outline` is (n, 2): metres to the right (times `mirror`) and metres above the ground.
+        """
+        rotation, eye = self.view.rotation, self.view.eye
+        base = rotation @ (x - eye[0], y - eye[1], -eye[2])
+        points = outline[:, 1:2] * rotation[:, 2] + base
+        points[:, 0] += mirror * outline[:, 0]
+        return points
+
+    def outlines(self, points: np.ndarray, parts: Sequence[tuple[slice, Colour]], tag: int) -> None:
+        """Fill several outlines that were put together, (n, 3), each with its slice and final colour."""
+        if points[:, 2].min() < NEAR:
+            return
+        pixels = self.pixels(points)
+        for part, colour in parts:
+            cv2.fillPoly(self.image, [pixels[part]], colour, cv2.LINE_AA, _SHIFT)
+            cv2.fillPoly(self.tags, [pixels[part]], tag, cv2.LINE_8, _SHIFT)
 
     def polygon(self, points: np.ndarray, colour: Colour, tag: int, smooth: bool = True) -> None:
         """Fill one polygon (n, 3), camera frame, any shape; the colour is final (already shaded)."""
@@ -115,16 +139,6 @@ class Canvas:
     def instances(self) -> np.ndarray:
         """(H, W) int32 object numbers, 0 where there is no object that could be counted."""
         return self.tags >> 5
-
-
-def facing(x: float, y: float, right: float, up: np.ndarray, view: View) -> np.ndarray:
-    """(n, 3) world points of an upright card at x, y that faces the camera.
-
-    `right` scales the first column of `up` (n, 2): metres to the right and metres above the ground.
-    """
-    cos, sin = np.cos(view.heading), np.sin(view.heading)
-    across = up[:, 0] * right
-    return np.stack([x + across * cos, y - across * sin, up[:, 1]], axis=1)
 
 
 def placed(x: float, y: float, heading: float, local: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leo_drive.data.synthetic import labels
-from leo_drive.data.synthetic.canvas import NEAR, Canvas, facing, placed
+from leo_drive.data.synthetic.canvas import NEAR, Canvas, placed
 from leo_drive.data.synthetic.world import Actor, generator
 
 SKIN = ((235, 195, 165), (205, 160, 125), (150, 105, 75), (95, 65, 48))
@@ -36,7 +36,7 @@ class _Figure:
         self.depth = float(canvas.view.to_camera(np.array([[x, y, 1.0]]))[0, 2])
 
     def part(self, outline: np.ndarray, colour: tuple, light: float = 1.0) -> None:
-        points = self.canvas.view.to_camera(facing(self.x, self.y, self.mirror, outline, self.canvas.view))
+        points = self.canvas.card(self.x, self.y, outline, self.mirror)
         final = self.canvas.shade(colour, self.depth, light * self.light)
         self.canvas.polygon(points, final, self.tag)
 

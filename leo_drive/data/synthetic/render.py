@@ -106,12 +106,13 @@ def _far_to_near(canvas: Canvas, drive: Drive, t: float) -> list[Callable[[], No
     view = canvas.view
     eye = view.eye[:2]
     sin, cos = np.sin(view.heading), np.cos(view.heading)
+    slope = 1.05 * np.tan(drive.camera.fov / 2)
     long_items, items = [], []
     for thing in drive.things:
         dx, dy = thing.x - eye[0], thing.y - eye[1]
         reach = max(thing.width, thing.length) if thing.kind in _LONG else 1.0
         ahead, across = dx * sin + dy * cos, abs(dx * cos - dy * sin)
-        if ahead < -reach / 2 or across > ahead * 1.1 + reach + 6 or ahead > _SEEN_TO:
+        if ahead < -reach / 2 or across > ahead * slope + (0.75 * reach if thing.kind in _LONG else 6.0) or ahead > _SEEN_TO:
             continue
         distance = float(np.hypot(dx, dy))
         if thing.kind == "light":

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from leo_drive.data.synthetic import labels
-from leo_drive.data.synthetic.canvas import NEAR, Canvas, facing, placed
+from leo_drive.data.synthetic.canvas import NEAR, Canvas, placed
 from leo_drive.data.synthetic.world import Thing, generator
 
 _DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1)
@@ -151,45 +151,60 @@ def _crown(seed: int, style: str) -> tuple[np.ndarray, ...]:
 
 
 @lru_cache(maxsize=512)
-def _branches(seed: int) -> tuple[tuple[np.ndarray, float], ...]:
-    """Bare branches in a unit box: ((2, 2) segment, thickness share)."""
+def _branches(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bare branches in a unit box: (n, 2, 2) segments and (n,) thickness shares, thickest first."""
     rng = generator(seed, 3)
-    segments: list[tuple[np.ndarray, float]] = []
-
-    def grow(x: float, z: float, angle: float, length: float, thick: float, level: int) -> None:
-        end = (x + length * np.sin(angle), z + length * np.cos(angle))
-        segments.append((np.array([(x, z), end]), thick))
-        if level < 4:
+    tips, segments, thickness = [(0.0, 0.0, float(rng.uniform(-0.05, 0.05)), 0.3)], [], []
+    for level in range(5):
+        grown = []
+        for x, z, angle, length in tips:
+            end = (x + length * np.sin(angle), z + length * np.cos(angle))
+            segments.append([(x, z), end])
+            thickness.append(0.03 * 0.6**level)
             for turn in rng.uniform(0.2, 0.6, 2) * (-1, 1):
-                grow(*end, angle + turn, length * rng.uniform(0.62, 0.82), thick * 0.6, level + 1)
-
-    grow(0, 0, rng.uniform(-0.05, 0.05), 0.3, 0.045, 0)
-    return tuple(segments)
+                grown.append((*end, angle + turn, length * float(rng.uniform(0.62, 0.82))))
+        tips = grown
+    return np.array(segments), np.array(thickness)
 
 
 def draw_tree(canvas: Canvas, thing: Thing) -> None:
     """A tree: bare, round or conifer; `width` is its crown, `height` its tip."""
     depth = _depth(canvas, thing)
-    view = canvas.view
-    if float(view.to_camera(np.array([[thing.x, thing.y, 2.0]]))[0, 2]) < 2.0:
+    if float(canvas.card(thing.x, thing.y, np.array([(0.0, 2.0)]))[0, 2]) < 2.0:
         return
     bark = canvas.shade((82, 68, 56), depth, 0.9)
     if thing.style == "bare":
-        for segment, thick in _branches(thing.seed):
-            points = facing(thing.x, thing.y, thing.height * 0.9, segment * (1, thing.height), view)
-            canvas.line(view.to_camera(points), bark, thick * thing.height * 0.6, labels.TREE)
+        _draw_bare(canvas, thing, depth, bark)
         return
     trunk = thing.height * (0.12 if thing.style == "conifer" else 0.28)
     half = 0.03 * thing.height
     stem = np.array([(-half, 0), (half, 0), (half * 0.7, trunk * 1.3), (-half * 0.7, trunk * 1.3)])
-    canvas.polygon(view.to_camera(facing(thing.x, thing.y, 1.0, stem, view)), bark, labels.TREE)
-    for index, outline in enumerate(_crown(thing.seed, thing.style)):
-        card = outline * (thing.width, thing.height - trunk) + (0, trunk)
+    canvas.polygon(canvas.card(thing.x, thing.y, stem), bark, labels.TREE)
+    crown = _crown(thing.seed, thing.style)[: 8 if depth < 50 else 4]
+    parts, start = [], 0
+    for index, outline in enumerate(crown):
         light = 0.68 + 0.09 * (index % 5) if index else 0.66
-        points = view.to_camera(facing(thing.x, thing.y, 1.0, card, view))
-        canvas.polygon(points, canvas.shade(thing.colour, depth, light), labels.TREE)
+        parts.append((slice(start, start + len(outline)), canvas.shade(thing.colour, depth, light)))
+        start += len(outline)
+    card = np.concatenate(crown) * (thing.width, thing.height - trunk) + (0, trunk)
+    canvas.outlines(canvas.card(thing.x, thing.y, card), parts, labels.TREE)
     if depth < 45 and thing.style != "conifer":
         _leaves(canvas, thing, depth, trunk)
+
+
+def _draw_bare(canvas: Canvas, thing: Thing, depth: float, bark: tuple) -> None:
+    segments, thickness = _branches(thing.seed)
+    count = 31 if depth < 35 else 15
+    segments, thickness = segments[:count], thickness[:count] * thing.height * canvas.view.focal / depth
+    points = canvas.card(thing.x, thing.y, segments.reshape(-1, 2) * (thing.height * 0.9, thing.height))
+    if points[:, 2].min() < NEAR:
+        return
+    pixels = canvas.pixels(points).reshape(-1, 2, 2)
+    wide = np.maximum(1, np.round(thickness)).astype(int)
+    for width in np.unique(wide):
+        lines = list(pixels[wide == width])
+        cv2.polylines(canvas.image, lines, False, bark, int(width), cv2.LINE_AA, 3)
+        cv2.polylines(canvas.tags, lines, False, labels.TREE, int(width) + 1, cv2.LINE_8, 3)
 
 
 def _leaves(canvas: Canvas, thing: Thing, depth: float, trunk: float) -> None:
@@ -199,8 +214,8 @@ def _leaves(canvas: Canvas, thing: Thing, depth: float, trunk: float) -> None:
         centre = rng.normal(0, 0.19, (26, 2)) * (thing.width, thing.height - trunk) + (0, (thing.height + trunk) / 2)
         size = rng.uniform(0.08, 0.28, 26)
         corners = centre[:, None] + np.array([(-1, 0), (0, -0.8), (1, 0.1), (0.1, 0.9)]) * size[:, None, None]
-        points = facing(thing.x, thing.y, 1.0, corners.reshape(-1, 2), canvas.view)
-        canvas.quads(_to_camera(canvas, points.reshape(-1, 4, 3)), canvas.shade(thing.colour, depth, light))
+        points = canvas.card(thing.x, thing.y, corners.reshape(-1, 2)).reshape(-1, 4, 3)
+        canvas.quads(points, canvas.shade(thing.colour, depth, light))
 
 
 def draw_hedge(canvas: Canvas, thing: Thing) -> None:
@@ -271,7 +286,7 @@ def draw_pole(canvas: Canvas, thing: Thing) -> None:
     arm = placed(thing.x, thing.y, thing.heading, np.array([(0, 0, thing.height), (0, 1.6, thing.height + 0.25)]))
     canvas.line(view.to_camera(arm), grey, 0.1, labels.POLE)
     head = np.array([(-0.3, -0.08), (0.3, -0.08), (0.3, 0.08), (-0.3, 0.08)]) + (0, thing.height + 0.22)
-    points = view.to_camera(facing(arm[1, 0], arm[1, 1], 1.0, head, view))
+    points = canvas.card(arm[1, 0], arm[1, 1], head)
     lit = canvas.look.time_of_day == "night"
     if points[:, 2].min() > NEAR:
         canvas.polygon(points, canvas.emit((255, 214, 150), depth) if lit else grey, labels.POLE)
@@ -281,12 +296,12 @@ def draw_pole(canvas: Canvas, thing: Thing) -> None:
 
 def draw_cone(canvas: Canvas, thing: Thing) -> None:
     """A traffic cone."""
-    depth, view = _depth(canvas, thing), canvas.view
+    depth = _depth(canvas, thing)
     for outline, colour in (
         (((-0.2, 0), (0.2, 0), (0.2, 0.06), (-0.2, 0.06)), (40, 40, 40)),
         (((-0.15, 0.06), (0.15, 0.06), (0.03, 0.75), (-0.03, 0.75)), (235, 88, 30)),
         (((-0.105, 0.28), (0.105, 0.28), (0.07, 0.46), (-0.07, 0.46)), (235, 235, 230)),
     ):
-        points = view.to_camera(facing(thing.x, thing.y, 1.0, np.array(outline), view))
+        points = canvas.card(thing.x, thing.y, np.array(outline))
         if points[:, 2].min() > NEAR:
             canvas.polygon(points, canvas.shade(colour, depth), labels.OTHER)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from leo_drive.data.synthetic import labels
-from leo_drive.data.synthetic.canvas import NEAR, Canvas, facing
+from leo_drive.data.synthetic.canvas import NEAR, Canvas
 from leo_drive.data.synthetic.world import Thing
 
 _DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1)
@@ -18,7 +18,7 @@ _LENSES = (
 
 
 def _card(canvas: Canvas, thing: Thing, outline: np.ndarray) -> np.ndarray:
-    return canvas.view.to_camera(facing(thing.x, thing.y, 1.0, np.asarray(outline, float), canvas.view))
+    return canvas.card(thing.x, thing.y, np.asarray(outline, float))
 
 
 def draw_light(canvas: Canvas, thing: Thing, state: str | None) -> None:

@@ -176,4 +176,4 @@ class Drive:
 
 def generator(*key: int) -> np.random.Generator:
     """The random numbers that belong to a key."""
-    return np.random.default_rng([int(k) & 0xFFFFFFFF for k in key])
+    return np.random.default_rng([abs(int(k)) for k in key])

@@ -1,0 +1,336 @@
+"""From facts to questions with their answers: short ones and full sentences, in LingoQA's manner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from leo_drive.data.synthetic import labels
+from leo_drive.data.synthetic.facts import HIDDEN, Facts, Seen
+from leo_drive.data.synthetic.traffic import COLOURS
+from leo_drive.data.synthetic.wording import wordings
+from leo_drive.data.synthetic.world import generator
+
+YES_NO = ("yes", "no")
+COUNTS = ("none", "one", "two", "three", "four or more")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "presence": YES_NO,
+    "side": ("left", "right", "both"),
+    "count": COUNTS,
+    "traffic_light": ("red", "amber", "green", "none"),
+    "distance": ("close", "medium", "far"),
+    "vehicle_ahead": YES_NO,
+    "colour": COLOURS,
+    "crossing": YES_NO,
+    "background": ("buildings", "trees", "sky"),
+    "weather": ("clear", "overcast", "rain", "fog"),
+    "time_of_day": ("day", "dusk", "night"),
+    "road_shape": ("straight", "bends left", "bends right"),
+    "traffic": ("open", "crowded"),
+    "ego_motion": ("stopped", "straight", "turning left", "turning right"),
+    "ego_speed": ("stopped", "slowing down", "steady", "speeding up"),
+    "lead_braking": YES_NO,
+    "approaching": YES_NO,
+    "attention": ("pedestrian", "cyclist", "traffic light", "vehicle ahead", "road ahead"),
+    "what_to_do": ("stop", "slow down", "keep going"),
+    "justification": ("red light", "pedestrian crossing", "vehicle braking", "green light", "clear road"),
+}
+"""The values of each closed kind. (For justification of a stop only its first three can be.)"""
+ACTION_KINDS = (
+    "ego_motion", "ego_speed", "lead_braking", "approaching", "attention", "what_to_do", "justification",
+)  # fmt: skip
+_PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians", "cyclist": "cyclists"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a clip and its true answer.
+
+    Attributes:
+        kind: which kind, one of CHOICES or "description".
+        subject: what it asks about, "" where the kind says it all.
+        text, answer: as a person would put them.
+        value: the answer as one of `choices`; both empty for open questions.
+    """
+
+    kind: str
+    subject: str
+    text: str
+    answer: str
+    value: str
+    choices: tuple[str, ...]
+
+
+# A finding: kind, subject, value and the full sentence.
+Finding = tuple[str, str, str, str]
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"
+
+
+def _place(items: list[Seen]) -> str | None:
+    """"left", "right" or "both" for things that all lie clearly to a side."""
+    sides = {("left" if s.centre < 0.43 else "right" if s.centre > 0.57 else "middle") for s in items}
+    if not sides or "middle" in sides:
+        return None
+    return "both" if len(sides) == 2 else sides.pop()
+
+
+def _scenery(f: Facts) -> Iterator[Finding]:
+    yield from _presence(f)
+    for group, plural in _PLURALS.items():
+        seen = [s for s in f.of(group) if s.share > HIDDEN]
+        plain = [s for s in seen if s.plain]
+        side = _place(seen if len(plain) == len(seen) else [])
+        if side is None and plain and {"left", "right"} <= {str(_place([s])) for s in plain}:
+            side = "both"
+        if side:
+            where = "on both sides" if side == "both" else f"on the {side}"
+            yield "side", group, side, f"The {plural} are {where}." if len(plain) > 1 else f"The {group} is {where}."
+        if len(plain) >= 4 or len(plain) == len(seen):
+            number = COUNTS[min(4, len(plain))]
+            verb = "is" if number == "one" else "are"
+            name = group if number == "one" else plural
+            yield "count", group, number, f"There {verb} {'no' if number == 'none' else number} {name}."
+    if f.light:
+        full = "There is no traffic light." if f.light == "none" else f"The traffic light is {f.light}."
+        yield "traffic_light", "", f.light, full
+    yield from _ahead_facts(f)
+    if f.crossing is not None:
+        full = "Yes, a pedestrian is crossing in front of us." if f.crossing else "No, nobody is crossing in front of us."
+        yield "crossing", "", _yes(f.crossing), full
+    yield from _surroundings(f)
+
+
+def _presence(f: Facts) -> Iterator[Finding]:
+    for subject, present in f.presence.items():
+        if present is None:
+            continue
+        article = "an" if subject[0] in "aeiou" else "a"
+        if not present:
+            yield "presence", subject, "no", f"No, there is no {subject}."
+            continue
+        where = ""
+        if subject in _PLURALS:
+            seen = [s for s in f.of(subject) if s.share > HIDDEN]
+            side = _place(seen) if all(s.plain for s in seen) else None
+            if side in ("left", "right"):
+                where = f" on the {side}"
+            if len(seen) > 1:
+                yield "presence", subject, "yes", f"Yes, there are {_PLURALS[subject]}{where or (' on both sides' if side else '')}."
+                continue
+        yield "presence", subject, "yes", f"Yes, there is {article} {subject}{where}."
+
+
+def _ahead_facts(f: Facts) -> Iterator[Finding]:
+    if f.vehicle_ahead is not None:
+        full = "Yes, there is a vehicle ahead." if f.vehicle_ahead else "No, there is no vehicle directly ahead."
+        yield "vehicle_ahead", "", _yes(f.vehicle_ahead), full
+    if f.lead is None or f.lead.seen.actor is None:
+        return
+    gap = f.lead.gap
+    if gap <= 9:
+        yield "distance", "", "close", "The vehicle ahead is close."
+    elif 12.5 <= gap <= 20:
+        yield "distance", "", "medium", "The vehicle ahead is at a medium distance."
+    elif gap >= 26:
+        yield "distance", "", "far", "The vehicle ahead is far away."
+    look = f.drive.look
+    if gap < 30 and look.time_of_day != "night" and look.weather != "fog":
+        name = f.lead.seen.actor.colour_name
+        yield "colour", "", name, f"The vehicle ahead is {name}."
+
+
+def _surroundings(f: Facts) -> Iterator[Finding]:
+    sizes = {"buildings": f.shares[labels.BUILDING], "trees": f.shares[labels.TREE], "sky": f.shares[labels.SKY]}
+    first, second = sorted(sizes, key=lambda k: -sizes[k])[:2]
+    if sizes[first] > 0.12 and sizes[first] > 1.35 * sizes[second]:
+        yield "background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}."
+    look = f.drive.look
+    dim = look.time_of_day != "day"
+    told = {
+        "rain": "It is raining.",
+        "fog": "It is foggy.",
+        "clear": "The weather is clear.",
+        "overcast": "The sky is overcast.",
+    }
+    if look.weather == "rain" or not dim and (look.weather == "fog" or f.shares[labels.SKY] > 0.06):
+        yield "weather", "", look.weather, told[look.weather]
+    if look.time_of_day != "dusk" or look.weather in ("clear", "overcast") and f.shares[labels.SKY] > 0.05:
+        full = {"day": "It is day.", "dusk": "It is dusk.", "night": "It is night."}[look.time_of_day]
+        yield "time_of_day", "", look.time_of_day, full
+    if f.bend:
+        full = "The road ahead is straight." if f.bend == "straight" else f"The road {f.bend.replace(' ', ' to the ')}."
+        yield "road_shape", "", f.bend, full
+    vehicles = [s for s in f.of("vehicle") if s.share > HIDDEN]
+    share = sum(s.share for s in vehicles)
+    plain = sum(s.plain for s in vehicles)
+    if plain >= 4 or plain >= 3 and share > 0.08:
+        yield "traffic", "", "crowded", "The road ahead is crowded."
+    elif len(vehicles) <= 1 and share < 0.02:
+        yield "traffic", "", "open", "The road ahead is open."
+
+
+def _action(f: Facts) -> Iterator[Finding]:
+    before, now = f.ego_speed
+    turn = np.degrees(f.ego_turn)
+    if f.ego_distance < 0.3:
+        yield "ego_motion", "", "stopped", "Our vehicle is stopped."
+    elif f.drive.situation[:4] == "turn" and abs(turn) > 30:
+        side = "right" if turn > 0 else "left"
+        yield "ego_motion", "", f"turning {side}", f"Our vehicle is turning {side}."
+    elif abs(turn) < 5 and f.ego_distance > 12 and now > 3 and f.drive.situation != "lane_change":
+        yield "ego_motion", "", "straight", "Our vehicle is going straight ahead."
+    if f.ego_distance < 0.3:
+        yield "ego_speed", "", "stopped", "Our vehicle is stopped."
+    elif before > 5 and now < 0.4 * before:
+        yield "ego_speed", "", "slowing down", "Our vehicle is slowing down."
+    elif before < 1 and now > 4:
+        yield "ego_speed", "", "speeding up", "Our vehicle is speeding up."
+    elif before > 5 and abs(now - before) < 0.08 * before:
+        yield "ego_speed", "", "steady", "Our vehicle keeps a steady speed."
+    if f.lead is not None:
+        yield from _lead_action(f)
+    yield from _judgement(f)
+
+
+def _lead_action(f: Facts) -> Iterator[Finding]:
+    assert f.lead is not None
+    if f.lead.braking is not None:
+        full = "Yes, the vehicle ahead is braking." if f.lead.braking else "No, its brake lights are off."
+        yield "lead_braking", "", _yes(f.lead.braking), full
+    change, ratio = f.lead.gap_before - f.lead.gap, f.lead.gap_before / max(f.lead.gap, 0.5)
+    if change > 3.5 and ratio > 1.3 and f.lead.gap_before < 75:
+        yield "approaching", "", "yes", "Yes, we are getting closer to the vehicle ahead."
+    elif abs(change) < 0.8:
+        yield "approaching", "", "no", "No, the distance stays the same."
+    elif change < -3 and ratio < 0.8:
+        yield "approaching", "", "no", "No, it is moving away."
+
+
+def _judgement(f: Facts) -> Iterator[Finding]:
+    """What matters most, what to do about it, and why our vehicle does what it does."""
+    if f.crossing is None or f.vehicle_ahead is None or f.light is None or f.cyclist_in_path is None:
+        return
+    before, now = f.ego_speed
+    halted, slowing = f.ego_distance < 0.3 or now < 0.3, before > 4 and now < 0.6 * before
+    gap = f.lead.gap if f.lead else 99.0
+    braking = bool(f.lead and f.lead.braking)
+    closing = f.lead is not None and f.lead.gap_before - f.lead.gap > 3.5 and gap < 16
+    held = f.lead is not None and gap < 10 and halted
+    hazards = [f.crossing, f.light == "red", braking and gap < 20 or held]
+    if f.crossing:
+        yield "attention", "", "pedestrian", "The driver should pay attention to the pedestrian crossing in front of us."
+        yield "what_to_do", "", "stop", "The driver should stop for the pedestrian."
+    elif f.cyclist_in_path and f.light in ("none", "green") and gap > 15:
+        yield "attention", "", "cyclist", "The driver should pay attention to the cyclist."
+        if not halted:
+            yield "what_to_do", "", "slow down", "The driver should slow down for the cyclist."
+    elif f.light in ("red", "amber"):
+        if gap > 25:
+            yield "attention", "", "traffic light", f"The driver should pay attention to the {f.light} traffic light."
+        if f.light == "red":
+            yield "what_to_do", "", "stop", "The driver should stop at the red light."
+        elif gap > 25:
+            yield "what_to_do", "", "slow down", "The driver should slow down for the amber light."
+    elif f.lead is not None and gap < 24:
+        yield "attention", "", "vehicle ahead", "The driver should pay attention to the vehicle ahead."
+        if held:
+            yield "what_to_do", "", "stop", "The driver should stop behind the vehicle ahead."
+        elif braking or closing:
+            yield "what_to_do", "", "slow down", "The driver should slow down for the vehicle ahead."
+    elif f.lead is None and f.presence["pedestrian"] is False and f.presence["cyclist"] is False:
+        yield "attention", "", "road ahead", "The driver should pay attention to the road ahead."
+    moving = before > 4 and now > 0.8 * before or now > 3 and before < 1
+    clear = not any(hazards) and not f.cyclist_in_path and (f.lead is None or gap > 26) and f.light in ("none", "green")
+    if clear:
+        yield "what_to_do", "", "keep going", "The driver should keep going."
+    if (halted or slowing) and sum(map(bool, hazards)) == 1:
+        why = ("pedestrian crossing", "red light", "vehicle braking")[[bool(h) for h in hazards].index(True)]
+        told = {
+            "pedestrian crossing": "Because a pedestrian is crossing in front of us.",
+            "red light": "Because the traffic light is red.",
+            "vehicle braking": "Because the vehicle ahead has stopped." if held else "Because the vehicle ahead is braking.",
+        }[why]
+        yield "justification", "", why, told
+        yield "justification", "stopping", why, told
+    elif moving and clear:
+        if f.light == "green":
+            yield "justification", "", "green light", "Because the traffic light is green."
+        elif f.lead is None:
+            yield "justification", "", "clear road", "Because the road ahead is clear."
+
+
+_SHORT: dict[str, str] = {
+    "both": "Both sides.",
+    "pedestrian": "The pedestrian crossing in front of us.",
+    "cyclist": "The cyclist.",
+    "traffic light": "The traffic light.",
+    "vehicle ahead": "The vehicle ahead.",
+    "road ahead": "The road ahead.",
+    "sky": "The sky.",
+    "red light": "The light is red.",
+    "green light": "The light is green.",
+    "pedestrian crossing": "A pedestrian is crossing.",
+    "vehicle braking": "The vehicle ahead is braking.",
+    "clear road": "The road is clear.",
+}
+
+
+def short_answer(kind: str, value: str, full: str) -> str:
+    """A value as the shortest fitting answer."""
+    if value == "vehicle braking" and "stopped" in full:
+        return "The vehicle ahead has stopped."
+    return _SHORT.get(value, value[0].upper() + value[1:] + ".")
+
+
+def describe(f: Facts) -> str:
+    """One or two sentences of true things, the most important first."""
+    look = f.drive.look
+    light = {"day": "by day", "dusk": "at dusk", "night": "at night"}[look.time_of_day]
+    air = {"rain": " in the rain", "fog": " in fog"}.get(look.weather, "")
+    road = {"city": "a city street", "suburb": "a street in a suburb", "rural": "a country road", "highway": "a highway"}
+    first = f"We are on {road[f.drive.place]} {light}{air}."
+    parts = []
+    if f.crossing:
+        parts.append("a pedestrian is crossing in front of us")
+    if f.light in ("red", "amber", "green"):
+        parts.append(f"the traffic light is {f.light}")
+    if f.lead is not None and f.lead.seen.actor is not None:
+        state = " and braking" if f.lead.braking else ""
+        parts.append(f"there is a {f.lead.seen.actor.kind} ahead of us{state}")
+    for group, plural in (("cyclist", "cyclists"), ("pedestrian", "pedestrians")):
+        seen = [s for s in f.of(group) if s.share > HIDDEN]
+        side = _place(seen) if all(s.plain for s in seen) else None
+        if side and not (group == "pedestrian" and f.crossing):
+            where = "on both sides" if side == "both" else f"on the {side}"
+            parts.append(f"there are {plural} {where}" if len(seen) > 1 else f"there is a {group} {where}")
+    if not parts and f.vehicle_ahead is False:
+        parts.append("the road ahead of us is clear")
+    if not parts:
+        return first
+    second = parts[0] if len(parts) == 1 else f"{parts[0]}, and {parts[1]}"
+    return f"{first} {second[0].upper()}{second[1:]}."
+
+
+def ask(f: Facts) -> list[Question]:
+    """Every question that the clip settles, one wording each; the wording never depends on the answer."""
+    out: list[Question] = []
+    sources: tuple[Callable[[Facts], Iterator[Finding]], ...] = (_scenery, _action)
+    for number, (kind, subject, value, full) in enumerate(item for source in sources for item in source(f)):
+        # Its own stream for each kind and subject, so that no other finding can shift the choice of words.
+        key = [ord(c) for c in f"{kind} {subject}"]
+        rng = generator(f.drive.seed, 77, *key)
+        ways = wordings(kind, subject)
+        text = ways[int(rng.integers(len(ways)))]
+        answer = full if rng.random() < 0.5 else short_answer(kind, value, full)
+        choices = CHOICES[kind][:3] if subject == "stopping" else CHOICES[kind]
+        out.append(Question(kind, subject, text, answer, value, choices))
+        del number
+    rng = generator(f.drive.seed, 78)
+    ways = wordings("description")
+    out.append(Question("description", "", ways[int(rng.integers(len(ways)))], describe(f), "", ()))
+    return out

@@ -1,0 +1,37 @@
+"""Answer several questions about the bundled clip and write a picture of it: python -m leo_drive.demo"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import leo_drive
+from leo_drive.picture import answers_picture
+from leo_drive.terminal import out
+
+CLIP = Path(__file__).parent / "assets" / "demo.mp4"
+QUESTIONS = (
+    "Is there a vehicle ahead of us?",
+    "Are there any pedestrians in view?",
+    "What colour is the traffic light?",
+    "What is the weather like?",
+    "Is our vehicle moving?",
+    "What should the driver do?",
+)
+
+
+def main(folder: Path = Path("demo")) -> None:
+    """Ask the embedded model about the bundled clip; the picture goes to `folder`."""
+    leo = leo_drive.load("nano")
+    clip = leo_drive.open(CLIP).clip()
+    answers = leo.ask(clip, QUESTIONS)
+    for answer in answers:
+        out.print(f"[bold]{answer.question}[/bold]", highlight=False)
+        out.print(f"  {answer.text}  [dim]confidence {answer.confidence:.2f}[/dim]", highlight=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "answers.png"
+    answers_picture(clip, answers).save(path)
+    out.print(f"picture: {path}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""The command line: what it prints, and every failure as one line with the right exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from leo_drive import cli
+from tests.model.tiny import tiny_leo
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process: (exit status, standard output, standard error)."""
+
+    def run_main(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["leo-drive", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run_main
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    leo, processor = tiny_leo()
+    leo.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory) -> Path:
+    """Six seconds at 10 frames a second."""
+    path = tmp_path_factory.mktemp("video") / "drive.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 96, 64, "yuv420p", Fraction(1, 10)
+        for i in range(60):
+            picture = np.full((64, 96, 3), i * 4, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_ask_as_json(run, video, model):
+    status, out, _ = run("ask", video, "Is there a vehicle ahead?", "What?", "--model", model, "--json", "--at", 5)
+    answers = json.loads(out)
+    assert status == 0
+    assert [a["question"] for a in answers] == ["Is there a vehicle ahead?", "What?"]
+    for answer in answers:
+        assert isinstance(answer["answer"], str) and 0 <= answer["confidence"] <= 1
+        assert answer["timestamps"] == pytest.approx([1, 2, 3, 4, 5], abs=0.05)
+
+
+def test_ask_for_people(run, video, model):
+    status, out, _ = run("ask", video, "What should the driver do?", "--model", model, "--frames", 2, "--seconds", 4)
+    assert status == 0 and "What should the driver do?" in out and "confidence" in out
+    assert "frames at 3.9, 5.9 s" in out
+
+
+def test_a_window_longer_than_the_drive_is_said(run, video, model):
+    status, out, err = run("ask", video, "What?", "--model", model, "--at", 2, "--json")
+    assert status == 0 and json.loads(out)[0]["timestamps"][0] == 0
+    assert "do not fit between the start and 2.000 s" in err
+
+
+def text_file(folder):
+    path = folder / "notes.mp4"
+    path.write_text("not a video\n" * 100)
+    return path
+
+
+def empty_file(folder):
+    path = folder / "empty.mp4"
+    path.touch()
+    return path
+
+
+def sound_only(folder):
+    path = folder / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), dtype=np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def empty_folder(folder):
+    path = folder / "nothing"
+    path.mkdir()
+    return path
+
+
+def mixed_sizes(folder):
+    path = folder / "mixed"
+    path.mkdir()
+    for i, size in enumerate([(64, 48), (64, 48), (48, 64)]):
+        Image.new("RGB", size).save(path / f"{i}.png")
+    return path
+
+
+def damaged_image(folder):
+    path = folder / "damaged"
+    path.mkdir()
+    for i in range(5):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(path / f"{i}.jpg")
+    (path / "4.jpg").write_bytes((path / "4.jpg").read_bytes()[:300])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda folder: folder / "missing.mp4", "missing.mp4"),
+        (empty_file, "empty"),
+        (text_file, "not a video"),
+        (sound_only, "no video"),
+        (empty_folder, "no image"),
+        (mixed_sizes, "48x64"),
+        (damaged_image, "4.jpg"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_bad_sources_are_one_line_and_status_two(run, tmp_path, model, make, reason):
+    path = make(tmp_path)
+    status, out, err = run("ask", path, "What?", "--model", model)
+    assert status == 2 and out == ""
+    assert len(err.strip().splitlines()) == 1 and path.name in err and reason in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["What?", "--at", "60"], "time 60 s is past the end"),
+        (["What?", "--at", "-1"], "before the start"),
+        (["What?", "--frames", "0"], "at least 1, got 0"),
+        (["What?", "--seconds", "0"], "seconds"),
+        (["What?", "--frames", "55"], "at most"),
+        ([" "], "the question is empty"),
+        (["why " * 600], "shorten the question"),
+        (["What?", "--camera", "rear"], "no camera 'rear'"),
+        (["What?", "--dtype", "float8"], "float8"),
+        (["What?", "--device", "cuda:77"], "cuda:77"),
+        (["What?", "--model", "nanoo"], "nanoo"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_two(run, video, model, arguments, reason):
+    status, out, err = run("ask", video, "--model", model, *arguments)
+    assert status == 2 and out == ""
+    assert len(err.strip().splitlines()) == 1 and reason in err
+
+
+def test_more_frames_than_fit_names_a_number_that_works(run, video, model):
+    _, _, err = run("ask", video, "What?", "--model", model, "--frames", 55)
+    fitting = err.split("at most ")[1].split()[0]
+    status, _, _ = run("ask", video, "What?", "--model", model, "--frames", fitting)
+    assert status == 0
+
+
+def test_synth_and_evaluate(run, tmp_path, model):
+    status, out, err = run("synth", "--out", tmp_path / "part", "--clips", 3, "--split", "val", "--workers", 1, "--width", 192, "--height", 108, "--video")
+    assert status == 0, err
+    assert len(list((tmp_path / "part" / "videos").glob("*.mp4"))) == 3
+    status, _, err = run("synth", "--out", tmp_path / "part", "--clips", 3, "--split", "val")
+    assert status == 2 and str(tmp_path / "part") in err and len(err.strip().splitlines()) == 1
+    status, out, err = run("evaluate", "lingoqa", "--root", tmp_path / "part", "--model", model, "--out", tmp_path / "r", "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    assert report == json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report["segments"] == 3 and 0 <= report["closed"]["balanced_accuracy"] <= 1 and report["blind"]
+    lines = (tmp_path / "r" / "predictions.csv").read_text().splitlines()
+    assert lines[0] == "question_id,segment_id,answer"
+
+
+def test_a_folder_without_a_table_is_refused(run, tmp_path, model):
+    status, _, err = run("evaluate", "lingoqa", "--root", tmp_path, "--model", model, "--out", tmp_path / "r")
+    assert status == 2 and "neither val.parquet nor train.parquet" in err
+
+
+def test_nowhere_to_write(run, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    status, _, err = run("synth", "--out", blocked / "inside", "--clips", 1, "--workers", 1)
+    assert status != 0 and len(err.strip().splitlines()) == 1 and str(blocked) in err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission(run, tmp_path):
+    tmp_path.chmod(0o500)
+    status, _, err = run("synth", "--out", tmp_path / "inside", "--clips", 1, "--workers", 1)
+    assert status == 2 and "permission" in err and len(err.strip().splitlines()) == 1
+
+
+def test_doctor(run):
+    status, out, _ = run("doctor", "--json")
+    diagnosis = json.loads(out)
+    assert status == 0 and diagnosis["packages"]["torch"].startswith("2.")
+    assert diagnosis["decoders"]["h264"] and "cpu" in diagnosis["devices"] and "nano" in diagnosis["models"]
+    assert not diagnosis["problems"]
+    assert "nothing is missing" in run("doctor")[1]
+
+
+@pytest.mark.parametrize("command", [[], ["ask"], ["synth"], ["evaluate"], ["evaluate", "lingoqa"], ["doctor"]])
+def test_help_helps(run, command):
+    status, out, _ = run(*command, "--help")
+    assert status == 0 and "Usage:" in out
+    if command in (["ask"], ["synth"], ["evaluate", "lingoqa"]):
+        assert "Example" in out
+
+
+def test_from_a_shell_without_a_traceback(video):
+    done = subprocess.run(
+        [sys.executable, "-m", "leo_drive.cli", "ask", str(video) + "x", "What?"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 2 and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,75 @@
+"""Several questions in one pass must train exactly as each alone."""
+
+import torch
+
+from tests.model.tiny import noise_clip, tiny_leo
+from training.packing import IGNORE, collate, pack
+
+TURNS = [("Is there a vehicle ahead?", "Yes."), ("What should the driver do?", "Stop."), ("What?", "A vehicle.")]
+
+
+def packed_and_alone():
+    model, processor = tiny_leo(tied=False)
+    clip = noise_clip(2)
+    tiles = [t for frame in processor.tiles(clip.frames, [1, 1]) for t in frame]
+    pixels = processor.pixel_values(tiles)
+    turns = []
+    for question, answer in TURNS:
+        prompt = processor.prompt(question, [1, 1])
+        ids = processor.tokenizer(answer + "<|im_end|>", add_special_tokens=False)["input_ids"]
+        turns.append((prompt.question, ids))
+    return model, processor, pixels, prompt.prefix, turns
+
+
+def test_logits_and_loss_equal_the_separate_passes():
+    model, processor, pixels, prefix, turns = packed_and_alone()
+    together = pack(prefix, turns)
+    batch = collate([together], processor.tokenizer.pad_token_id)
+    with torch.inference_mode():
+        packed = model(**batch, pixel_values=pixels)
+        losses, answers = 0.0, 0
+        start = len(prefix)
+        for question, answer in turns:
+            ids = torch.tensor([[*prefix, *question, *answer]])
+            labels = torch.tensor([[IGNORE] * (len(prefix) + len(question)) + list(answer)])
+            alone = model(ids, pixel_values=pixels, labels=labels)
+            length = len(question) + len(answer)
+            torch.testing.assert_close(
+                packed.logits[0, start : start + length], alone.logits[0, len(prefix) :], atol=1e-4, rtol=1e-4
+            )
+            start += length
+            losses += float(alone.loss) * len(answer)
+            answers += len(answer)
+    assert abs(float(packed.loss) - losses / answers) < 1e-5
+
+
+def test_a_question_does_not_see_another():
+    model, processor, pixels, prefix, turns = packed_and_alone()
+    changed = [turns[0], ([5] * len(turns[1][0]), turns[1][1]), turns[2]]
+    with torch.inference_mode():
+        logits = [
+            model(**collate([pack(prefix, t)], processor.tokenizer.pad_token_id), pixel_values=pixels).logits[0]
+            for t in (turns, changed)
+        ]
+    last = len(turns[2][0]) + len(turns[2][1])
+    torch.testing.assert_close(logits[0][-last:], logits[1][-last:])
+    assert not torch.allclose(logits[0], logits[1])
+
+
+def test_loss_is_on_answers_and_their_end_only():
+    _, processor, _, prefix, turns = packed_and_alone()
+    packed = pack(prefix, turns)
+    learned = packed.labels[packed.labels != IGNORE].tolist()
+    assert processor.tokenizer.decode(learned) == "Yes.<|im_end|>Stop.<|im_end|>A vehicle.<|im_end|>"
+    assert torch.equal(packed.labels[packed.labels != IGNORE], packed.input_ids[packed.labels != IGNORE])
+
+
+def test_padding_changes_nothing():
+    model, processor, pixels, prefix, turns = packed_and_alone()
+    short, long = pack(prefix, turns[:1]), pack(prefix, turns)
+    pad = processor.tokenizer.pad_token_id
+    with torch.inference_mode():
+        alone = model(**collate([short], pad), pixel_values=pixels).logits[0]
+        both = model(**collate([short, long], pad), pixel_values=[torch.cat([p, p]) for p in pixels]).logits[0]
+    torch.testing.assert_close(both[: len(alone)], alone, atol=1e-4, rtol=1e-4)
+    assert both.isfinite().all()
