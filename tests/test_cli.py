@@ -133,7 +133,7 @@ def damaged_image(folder):
         (empty_file, "empty"),
         (text_file, "not a video"),
         (sound_only, "no video"),
-        (empty_folder, "no image"),
+        (empty_folder, "without images"),
         (mixed_sizes, "48x64"),
         (damaged_image, "4.jpg"),
     ],

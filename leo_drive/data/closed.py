@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NUMBERS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"}
+_NUMBERS = {
+    "one": "1",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+}
 
 # How people say a value besides its own words: regular expressions on lower-case text without punctuation.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -59,7 +68,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "road ahead": ("road ahead", "road"),
     "red light": ("light is red", "red (?:traffic )?light", "red signal"),
     "green light": ("light is green", "green (?:traffic )?light", "green signal"),
-    "pedestrian crossing": ("pedestrians?(?: is| are)? crossing", "someone is crossing", "people are crossing"),
+    "pedestrian crossing": ("(?:pedestrians?|someone|people)(?: is| are)? crossing",),
     "vehicle braking": (
         "(?:vehicle|car)(?: in front| ahead)?(?: of us)? (?:is|has) (?:braking|stopped|slowing down)",
     ),

@@ -62,7 +62,9 @@ def read_part(part: str | Path) -> list[Segment]:
     table = part_table(part)
     rows = _read(table)
     if missing := [c for c in COLUMNS if c not in rows.columns]:
-        raise InputError(f"{table}: the column {', '.join(missing)} is missing; LingoQA has {', '.join(COLUMNS)}")
+        raise InputError(
+            f"{table}: the column {', '.join(missing)} is missing; LingoQA has {', '.join(COLUMNS)}"
+        )
     kinds_path = table.with_name(f"{table.stem}_kinds.parquet")
     kinds = _read(kinds_path).set_index("question_id").to_dict("index") if kinds_path.is_file() else {}
     segments: dict[str, Segment] = {}

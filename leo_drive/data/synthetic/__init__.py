@@ -1,4 +1,4 @@
-"""Generated dashcam clips whose answers are true by construction: quickstart data, test ground truth, training data.
+"""Generated dashcam clips whose answers are true by construction.
 
 Example:
     >>> from leo_drive.data.synthetic import clip

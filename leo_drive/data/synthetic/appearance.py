@@ -1,4 +1,4 @@
-"""Light, air and lens: what makes the same street look different, and the picture that a camera makes of it."""
+"""Light, air and lens: what makes the same street look different, and what a camera makes of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ class Look:
 
     def facing_sun(self, heading: float) -> float:
         """Brightness factor of an upright surface that faces a heading."""
-        return 0.74 + 0.1 * (1 - self.sun_strength) + 0.32 * self.sun_strength * max(0.0, np.cos(heading - self.sun))
+        return (
+            0.74
+            + 0.1 * (1 - self.sun_strength)
+            + 0.32 * self.sun_strength * max(0.0, np.cos(heading - self.sun))
+        )
 
 
 def _mix(a: RGB, b: RGB, share: float) -> RGB:
@@ -61,13 +65,20 @@ def _mix(a: RGB, b: RGB, share: float) -> RGB:
 
 def sample_look(rng: np.random.Generator) -> Look:
     """Light, weather and camera settings of a drive; every pair of time and weather can come up."""
-    time = str(rng.choice(["day", "dusk", "night"], p=[0.6, 0.19, 0.21]))
-    weather = str(rng.choice(["clear", "overcast", "rain", "fog"], p=[0.43, 0.23, 0.19, 0.15]))
+    time = str(rng.choice(["day", "dusk", "night"], p=[0.55, 0.23, 0.22]))
+    weather = str(rng.choice(["clear", "overcast", "rain", "fog"], p=[0.39, 0.23, 0.19, 0.19]))
     wash = float(rng.uniform(0, 1))
     grey = float(rng.uniform(165, 235))
-    strength, clouds, fog = float(rng.uniform(0.5, 1.0)), float(rng.uniform(0, 0.5)), float(rng.uniform(0.0005, 0.003))
+    strength, clouds, fog = (
+        float(rng.uniform(0.5, 1.0)),
+        float(rng.uniform(0, 0.5)),
+        float(rng.uniform(0.0005, 0.003)),
+    )
     if time == "day":
         top = _mix((70, 120, 190), (150, 185, 225), wash)
+        if rng.random() < 0.25:
+            # Overexposed, as cheap cameras show a bright sky.
+            top = _mix(top, (246, 248, 250), 0.8)
         low = _mix((190, 212, 232), (250, 250, 248), float(rng.uniform(0, 1)))
         ambient: RGB = _mix((0.8, 0.82, 0.88), (1.1, 1.08, 1.03), float(rng.uniform(0.2, 1)))
     elif time == "dusk":
@@ -80,7 +91,7 @@ def sample_look(rng: np.random.Generator) -> Look:
         ambient = _mix((0.24, 0.25, 0.32), (0.46, 0.42, 0.38), float(rng.uniform(0, 1)))
         strength = 0.0
     if weather != "clear":
-        flat = {"day": (grey, grey, grey + 6), "dusk": (112, 100, 112), "night": (30, 30, 36)}[time]
+        flat = {"day": (grey, grey, grey + 6), "dusk": (122, 108, 116), "night": (44, 44, 50)}[time]
         low = _mix(low, flat, 0.95 if time == "day" else 0.55)
         top = _mix(low, tuple(0.72 * c for c in flat), 0.7)  # type: ignore[arg-type]
         strength *= 0.12
@@ -108,8 +119,8 @@ def sample_look(rng: np.random.Generator) -> Look:
         wet=wet,
         noise=float(rng.uniform(0, 4) if time == "day" else rng.uniform(1, 7)),
         blur=float(max(0.0, rng.uniform(-0.4, 0.75))),
-        contrast=float(rng.uniform(0.85, 1.2)),
-        gain=float(rng.uniform(0.85, 1.12)),
+        contrast=float(rng.uniform(0.85, 1.3)),
+        gain=float(rng.uniform(0.85, 1.22 if time == "day" else 1.35)),
         tint=(float(rng.uniform(0.94, 1.06)), 1.0, float(rng.uniform(0.93, 1.07))),
         vignette=float(rng.uniform(0, 0.3)),
     )
@@ -159,29 +170,32 @@ def paint_sky(image: np.ndarray, look: Look, horizon: float, heading: float, foc
     columns = ((across * 160 + look.cloud_shift) % 1024).astype(int)
     share = np.arange(0, bottom, 4) / bottom
     lines = (share**0.6 * 127).astype(int)
-    cover = np.clip((field[lines][:, columns] + 2.2 * look.clouds - 1.1) * 0.6, 0, 1) * (1 - 0.7 * share[:, None])
-    cover = cv2.resize((cover * 200).astype(np.uint8), (width, bottom), interpolation=cv2.INTER_LINEAR)
-    tone = 255.0 if look.weather == "clear" and look.time_of_day == "day" else 0.0
+    cover = np.clip((field[np.ix_(lines, columns)] + 2.2 * look.clouds - 1.1) * 0.6, 0, 1)
+    cover = (cover * (0.8 - 0.55 * share[:, None])).astype(np.float32)[:, :, None]
     base = np.array(look.sky_low, np.float32)
-    cloud = base * 0.4 + 0.6 * tone if tone else base * (0.74 if look.time_of_day != "night" else 1.5)
-    flat = np.empty((bottom, width, 3), np.uint8)
-    flat[:] = np.clip(cloud, 0, 255).astype(np.uint8)
-    mask = cv2.merge([cover] * 3)
-    covered = cv2.multiply(flat, mask, scale=1 / 255)
-    image[:bottom] = cv2.add(cv2.multiply(image[:bottom], 255 - mask, scale=1 / 255), covered)
+    if look.weather == "clear" and look.time_of_day == "day":
+        cloud = base * 0.4 + 153
+    else:
+        cloud = base * (0.97 - 0.2 * look.clouds if look.time_of_day != "night" else 1.5)
+    small = image[0:bottom:4, 0:width:4] * (1 - cover) + cover * np.minimum(cloud, 255.0)
+    image[:bottom] = cv2.resize(small.astype(np.uint8), (width, bottom), interpolation=cv2.INTER_LINEAR)
 
 
-def bloom(image: np.ndarray, spots: list[tuple[float, float, float, tuple[float, ...]]], strength: float) -> None:
+def bloom(
+    image: np.ndarray, spots: list[tuple[float, float, float, tuple[float, ...]]], strength: float
+) -> None:
     """Add the glow of lamps (u, v, radius, RGB) to the picture, in place."""
     if not spots:
         return
     height, width = image.shape[:2]
     small = np.zeros((height // 4 + 1, width // 4 + 1, 3), np.uint8)
     for u, v, radius, colour in spots:
-        dimmed = tuple(strength * c for c in colour)
-        cv2.circle(small, (round(u / 4), round(v / 4)), max(1, round(radius * 0.45)), dimmed, -1)
-    small = cv2.GaussianBlur(small, (0, 0), max(1.0, height / 150))
-    cv2.add(image, cv2.resize(small, (width, height)), dst=image)
+        # Close lamps are large already: their halo is kept from washing over the whole vehicle.
+        near = min(1.0, height / 45 / max(radius, 1.0))
+        dimmed = tuple(strength * near * c for c in colour)
+        cv2.circle(small, (round(u / 4), round(v / 4)), max(1, round(radius * 0.4 * near)), dimmed, -1)
+    halo = cv2.GaussianBlur(small, (0, 0), max(1.0, height / 150))
+    cv2.add(image, cv2.resize(halo, (width, height)), dst=image)
 
 
 def weather_over(image: np.ndarray, look: Look, rng: np.random.Generator) -> None:
@@ -196,7 +210,7 @@ def weather_over(image: np.ndarray, look: Look, rng: np.random.Generator) -> Non
     slant = rng.uniform(-0.25, 0.25)
     end = start + length * np.array([[slant, 1.0]])
     lines = np.stack([start, end], axis=1)
-    cv2.polylines(layer, list((lines * 8).astype(np.int32)), False, 70, 1, cv2.LINE_AA, 3)
+    cv2.polylines(layer, list((lines * 8).astype(np.int32)), False, (70,), 1, cv2.LINE_AA, 3)
     bright = 1.0 if look.time_of_day == "day" else 0.55
     cv2.add(image, cv2.merge([cv2.convertScaleAbs(layer, alpha=bright)] * 3), dst=image)
     for _ in range(int(rng.integers(5, 14))):
@@ -229,6 +243,8 @@ def develop(image: np.ndarray, look: Look, rng: np.random.Generator) -> np.ndarr
     if look.noise > 0.5:
         field = _noise_field(height, width)
         top, left = int(rng.integers(64)), int(rng.integers(64))
-        grain = field[top : top + height, left : left + width].astype(np.int16) * round(look.noise * 16) // 320
+        grain = (
+            field[top : top + height, left : left + width].astype(np.int16) * round(look.noise * 16) // 320
+        )
         image = cv2.add(image, cv2.merge([grain] * 3), dtype=cv2.CV_8U)
     return image

@@ -80,7 +80,7 @@ class Canvas:
         pixels = self.pixels(points)
         for part, colour in parts:
             cv2.fillPoly(self.image, [pixels[part]], colour, cv2.LINE_AA, _SHIFT)
-            cv2.fillPoly(self.tags, [pixels[part]], tag, cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.tags, [pixels[part]], (tag,), cv2.LINE_8, _SHIFT)
 
     def polygon(self, points: np.ndarray, colour: Colour, tag: int, smooth: bool = True) -> None:
         """Fill one polygon (n, 3), camera frame, any shape; the colour is final (already shaded)."""
@@ -91,7 +91,7 @@ class Canvas:
                 return
         pixels = [self.pixels(points)]
         cv2.fillPoly(self.image, pixels, colour, cv2.LINE_AA if smooth else cv2.LINE_8, _SHIFT)
-        cv2.fillPoly(self.tags, pixels, tag, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.tags, pixels, (tag,), cv2.LINE_8, _SHIFT)
 
     def faces(self, points: np.ndarray, faces: Sequence[tuple[Sequence[int], Colour, int]]) -> None:
         """Fill convex faces, each (indices into points, final colour, tag), in the order given."""
@@ -103,7 +103,7 @@ class Canvas:
         for index, colour, tag in faces:
             face = pixels[list(index)]
             cv2.fillConvexPoly(self.image, face, colour, cv2.LINE_AA, _SHIFT)
-            cv2.fillConvexPoly(self.tags, face, tag, cv2.LINE_8, _SHIFT)
+            cv2.fillConvexPoly(self.tags, face, (tag,), cv2.LINE_8, _SHIFT)
 
     def quads(self, points: np.ndarray, colour: Colour, tag: int | None = None, smooth: bool = False) -> None:
         """Fill many small quads (n, 4, 3) of one colour in one go; those at the lens are left out."""
@@ -113,7 +113,7 @@ class Canvas:
         pixels = list(self.pixels(points.reshape(-1, 3)).reshape(-1, 4, 2))
         cv2.fillPoly(self.image, pixels, colour, cv2.LINE_AA if smooth else cv2.LINE_8, _SHIFT)
         if tag is not None:
-            cv2.fillPoly(self.tags, pixels, tag, cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.tags, pixels, (tag,), cv2.LINE_8, _SHIFT)
 
     def line(self, points: np.ndarray, colour: Colour, metres: float, tag: int) -> None:
         """A line (n, 3) of a thickness in metres, at least one pixel."""
@@ -122,7 +122,7 @@ class Canvas:
         thick = max(1, round(metres * self.view.focal / float(points[:, 2].mean())))
         pixels = [self.pixels(points)]
         cv2.polylines(self.image, pixels, False, colour, thick, cv2.LINE_AA, _SHIFT)
-        cv2.polylines(self.tags, pixels, False, tag, thick, cv2.LINE_8, _SHIFT)
+        cv2.polylines(self.tags, pixels, False, (tag,), thick, cv2.LINE_8, _SHIFT)
 
     def glow(self, point: np.ndarray, metres: float, colour: Colour, tag: int) -> None:
         """Remember a lamp (3,), camera frame, that should bloom if it is still seen at the end."""
@@ -145,5 +145,6 @@ def placed(x: float, y: float, heading: float, local: np.ndarray) -> np.ndarray:
     """(n, 3) world points of local ones (right, forward, up) of something at x, y with a heading."""
     cos, sin = np.cos(heading), np.sin(heading)
     return np.stack(
-        [x + local[:, 0] * cos + local[:, 1] * sin, y - local[:, 0] * sin + local[:, 1] * cos, local[:, 2]], axis=1
+        [x + local[:, 0] * cos + local[:, 1] * sin, y - local[:, 0] * sin + local[:, 1] * cos, local[:, 2]],
+        axis=1,
     )

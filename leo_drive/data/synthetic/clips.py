@@ -45,11 +45,12 @@ class SyntheticClip:
         return [frame.labels for frame in self.rendered]
 
 
-def clip_of(drive: Drive, size: tuple[int, int] = (640, 360)) -> SyntheticClip:
-    """The clip of a drive, which may have been changed by hand."""
-    rendered = tuple(render(drive, t, size) for t in FRAME_TIMES)
+def clip_of(drive: Drive, size: tuple[int, int] = (640, 360), frames: int = 5) -> SyntheticClip:
+    """The clip of a drive, which may have been changed by hand; fewer frames are the last ones."""
+    times = FRAME_TIMES[-frames:]
+    rendered = tuple(render(drive, t, size) for t in times)
     facts = gather(drive, rendered[-1])
-    return SyntheticClip(drive, rendered, FRAME_TIMES, facts, ask(facts))
+    return SyntheticClip(drive, rendered, times, facts, ask(facts))
 
 
 def clip(seed: int, size: tuple[int, int] = (640, 360)) -> SyntheticClip:

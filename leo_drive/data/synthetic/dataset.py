@@ -36,6 +36,7 @@ class _Job:
     size: tuple[int, int]
     video: bool
     labels: bool
+    frames: int
 
     @property
     def segment(self) -> str:
@@ -51,7 +52,7 @@ def _make(job: _Job) -> list[Question]:
     """Write one segment's files and return all its questions. Runs in worker processes."""
     cv2.setNumThreads(1)
     drive = sample_drive(drive_seed(job.seed, job.split, job.index))
-    made = clip_of(drive, job.size)
+    made = clip_of(drive, job.size, job.frames)
     folder = Path(job.out) / "images" / job.split / job.segment
     folder.mkdir(parents=True, exist_ok=True)
     for i, frame in enumerate(made.rendered):
@@ -76,20 +77,22 @@ def write_dataset(
     labels: bool = False,
     workers: int = 1,
     split: str = "train",
+    frames: int = 5,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a data set of generated drives in LingoQA's layout; the same bytes for the same arguments.
 
-    Under `out`: `{split}.parquet` (question_id, segment_id, images, question, answer), `{split}_kinds.parquet`
-    (question_id, kind, subject, value, choices), `images/{split}/SEGMENT/0.jpg` to `4.jpg`, and if asked for
-    `labels/{split}/SEGMENT/0.png` (classes as in LABELS) and `videos/SEGMENT.mp4`. The tables come last, so
-    a data set with its table is whole.
+    Under `out`: `{split}.parquet` (question_id, segment_id, images, question, answer),
+    `{split}_kinds.parquet` (question_id, kind, subject, value, choices),
+    `images/{split}/SEGMENT/0.jpg` to `4.jpg`, and if asked for `labels/{split}/SEGMENT/0.png` (classes as in
+    LABELS) and `videos/SEGMENT.mp4`. The tables come last, so a data set with its table is whole.
 
     Args:
         out: the folder.
         clips: how many drives.
         seed: which ones; splits of one seed never share a drive.
         size: width and height, pixels.
+        frames: of each clip, the last ones; fewer than five serve pretraining on single frames.
         workers: processes; they change nothing but the time it takes.
         progress: called with (clips done, clips in all).
 
@@ -104,18 +107,20 @@ def write_dataset(
     for path in (table, kinds):
         if path.exists():
             raise InputError(f"{path}: there is a data set already; choose another folder or remove it")
-    if clips < 1 or workers < 1 or min(size) < 64:
-        raise InputError(f"{out}: needs at least 1 clip, 1 worker and 64 pixels a side, got {clips}, {workers}, {size}")
+    if clips < 1 or workers < 1 or min(size) < 64 or not 1 <= frames <= 5:
+        raise InputError(
+            f"{out}: needs 1 clip, 1 worker and 64 pixels a side at least, got {clips}, {workers}, {size}"
+        )
     if not split.isidentifier():
         raise InputError(f"{out}: the split's name must be a plain word, got {split!r}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: cannot make this folder: {error.strerror}") from error
-    jobs = [_Job(str(out), split, seed, i, tuple(size), video, labels) for i in range(clips)]  # type: ignore[arg-type]
+    jobs = [_Job(str(out), split, seed, i, tuple(size), video, labels, frames) for i in range(clips)]  # type: ignore[arg-type]
     balance, rows, kind_rows = Balance(), [], []
     for done, (job, questions) in enumerate(zip(jobs, _run(jobs, workers), strict=True), start=1):
-        images = [f"images/{split}/{job.segment}/{i}.jpg" for i in range(5)]
+        images = [f"images/{split}/{job.segment}/{i}.jpg" for i in range(frames)]
         for number, question in enumerate(questions):
             if not balance.take(question):
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,8 +27,8 @@ class Motion:
     """
 
     path: Path
-    s: np.ndarray
-    d: np.ndarray
+    s: np.ndarray = field(repr=False)
+    d: np.ndarray = field(repr=False)
     across: int = 0
 
     def at(self, t: float) -> tuple[float, float, float]:

@@ -19,7 +19,12 @@ VEHICLES = ("car", "van", "truck", "bus")
 FIRST = 0.0
 # Shares of the picture below which nothing is seen, and of its area and height from which a thing is plain.
 HIDDEN = 0.00004
-PLAIN = {"vehicle": (0.0014, 0.045), "pedestrian": (0.0009, 0.085), "cyclist": (0.0013, 0.085), "sign": (0.0008, 0.04)}
+PLAIN = {
+    "vehicle": (0.0014, 0.045),
+    "pedestrian": (0.0009, 0.085),
+    "cyclist": (0.0013, 0.085),
+    "sign": (0.0008, 0.04),
+}
 LAMP = 0.00016
 CONTRAST = 11.0
 
@@ -94,7 +99,9 @@ def _contrast(frame: Frame, mask: np.ndarray, rows: slice, columns: slice) -> fl
     inside, outside = patch[mask], patch[~mask]
     if not len(outside) or not len(inside):
         return 0.0
-    return float(max(np.abs(inside.mean(axis=0) - outside.mean(axis=0)).max(), 0.55 * inside.std(axis=0).max()))
+    return float(
+        max(np.abs(inside.mean(axis=0) - outside.mean(axis=0)).max(), 0.55 * inside.std(axis=0).max())
+    )
 
 
 def _see(frame: Frame, drive: Drive) -> list[Seen]:
@@ -120,7 +127,17 @@ def _see(frame: Frame, drive: Drive) -> list[Seen]:
             rows, columns = slice(max(0, y0 - pad_y), y1 + pad_y), slice(max(0, x0 - pad_x), x1 + pad_x)
             plain = _contrast(frame, mask[rows, columns], rows, columns) >= CONTRAST
         out.append(
-            Seen(int(instance), group, float(share), x0 / width, x1 / width, y0 / height, y1 / height, bool(plain), actor)
+            Seen(
+                int(instance),
+                group,
+                float(share),
+                x0 / width,
+                x1 / width,
+                y0 / height,
+                y1 / height,
+                bool(plain),
+                actor,
+            )
         )
     return out
 
@@ -171,11 +188,15 @@ def _lead(drive: Drive, frame: Frame, seen: list[Seen]) -> tuple[Lead | None, bo
                 unclear = True
             elif best is None or gap < best.gap:
                 before = _ahead(drive, actor, FIRST)[0] - actor.size[1] / 2
-                lamps = np.count_nonzero((frame.labels == labels.BRAKE_LAMP) & (frame.instances == item.instance))
+                lamps = np.count_nonzero(
+                    (frame.labels == labels.BRAKE_LAMP) & (frame.instances == item.instance)
+                )
                 share = lamps / frame.labels.size
-                braking = _by_share(share, 0.00022, 0.0) if actor.braking(NOW) else (False if gap < 26 else None)
+                braking = (
+                    _by_share(share, 0.00022, 0.0) if actor.braking(NOW) else (False if gap < 26 else None)
+                )
                 best = Lead(item, gap, before, braking)
-        elif clearance < 0.75 and 0 < ahead < 50 and not drive.situation[:4] == "turn":
+        elif clearance < 0.75 and 0 < ahead < 50 and drive.situation[:4] != "turn":
             unclear = True
     if best is not None:
         return best, True
@@ -193,7 +214,9 @@ def _nearest_offset(drive: Drive) -> float:
 def _light(drive: Drive, frame: Frame, seen: list[Seen]) -> tuple[bool | None, str | None]:
     """Whether a traffic light is in view, and its state ("none" without one, None when unclear)."""
     state = drive.light_state(NOW)
-    lamp = {"red": labels.LIGHT_RED, "amber": labels.LIGHT_AMBER, "green": labels.LIGHT_GREEN}.get(state or "")
+    lamp = {"red": labels.LIGHT_RED, "amber": labels.LIGHT_AMBER, "green": labels.LIGHT_GREEN}.get(
+        state or ""
+    )
     heads = [s for s in seen if s.group == "light" and s.share > HIDDEN]
     if not heads:
         return False, "none"
@@ -238,7 +261,9 @@ def gather(drive: Drive, frame: Frame) -> Facts:
     }
     crossers = [s for s in groups["pedestrian"] if s.actor and s.actor.role == "crossing"]
     crossing = _any(crossers)
-    if crossing and not any(s.plain and s.actor and abs(_ahead(drive, s.actor, NOW)[1]) < 2.8 for s in crossers):
+    if crossing and not any(
+        s.plain and s.actor and abs(_ahead(drive, s.actor, NOW)[1]) < 2.8 for s in crossers
+    ):
         crossing = None
     riders = []
     for s in groups["cyclist"]:

@@ -6,7 +6,7 @@ looks along +y and a right turn is positive. Along a path, `s` runs forward and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,9 +28,9 @@ class Path:
         heading: (n,) radians.
     """
 
-    s: np.ndarray
-    xy: np.ndarray
-    heading: np.ndarray
+    s: np.ndarray = field(repr=False)
+    xy: np.ndarray = field(repr=False)
+    heading: np.ndarray = field(repr=False)
 
     def at(self, s: float) -> tuple[float, float, float]:
         """x, y and heading at one distance along the line."""

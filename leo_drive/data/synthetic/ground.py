@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -23,9 +25,19 @@ def _flat(xy: np.ndarray) -> np.ndarray:
     return np.concatenate([xy, np.zeros((len(xy), 1))], axis=1)
 
 
-def _band(canvas: Canvas, road: Road, strip: Strip, stations: np.ndarray, colour: tuple, tag: int) -> None:
-    left = road.path.points(stations, strip.left)
-    right = road.path.points(stations, strip.right)
+@dataclass(frozen=True)
+class _Rail:
+    """The road's line at the stations (n, 2) and the unit vectors (n, 2) to its right."""
+
+    middle: np.ndarray
+    aside: np.ndarray
+
+    def beside(self, d: float) -> np.ndarray:
+        return self.middle + d * self.aside
+
+
+def _band(canvas: Canvas, rail: _Rail, strip: Strip, colour: tuple, tag: int) -> None:
+    left, right = rail.beside(strip.left), rail.beside(strip.right)
     outline = canvas.view.to_camera(_flat(np.concatenate([left, right[::-1]])))
     canvas.polygon(outline, canvas.shade(colour, 12.0), tag)
 
@@ -38,15 +50,21 @@ def _cross_band(canvas: Canvas, x0: float, x1: float, y0: float, y1: float, colo
 def draw_ground(canvas: Canvas, drive: Drive, t: float) -> None:
     """Everything flat, with its shadows and grain; fills all rows below the horizon."""
     road, view = drive.road, canvas.view
-    height, width = canvas.tags.shape
+    height = canvas.tags.shape[0]
     top = int(np.clip(np.ceil(view.horizon), 0, height))
     canvas.image[top:] = canvas.shade(road.verge, 30.0)
     canvas.tags[top:] = labels.OTHER
     here = _nearest(road, view.eye[0], view.eye[1])
-    stations = _stations(here)
+    # Looking along the road nothing behind the lens can be in view, and nothing needs cutting there.
+    stations = (
+        _stations(here) if drive.situation[:4] == "turn" else _stations(here)[_stations(here) > here + 1.0]
+    )
+    stations = np.concatenate([[min(stations[0], here + 1.0)], stations])
+    middle = road.path.points(stations, 0.0)
+    rail = _Rail(middle, road.path.points(stations, 1.0) - middle)
     junction = road.junction
     for strip in road.pavements:
-        _band(canvas, road, strip, stations, road.pavement, labels.PAVEMENT)
+        _band(canvas, rail, strip, road.pavement, labels.PAVEMENT)
     if junction is not None:
         y0, y1 = junction.y - junction.half_width, junction.y + junction.half_width
         if road.pavements:
@@ -55,12 +73,12 @@ def draw_ground(canvas: Canvas, drive: Drive, t: float) -> None:
     kerb = tuple(min(255, int(c * 1.18)) for c in road.pavement)
     if road.pavements:
         for strip in road.carriageways:
-            _band(canvas, road, Strip(strip.left - 0.16, strip.right + 0.16), stations, kerb, labels.PAVEMENT)
+            _band(canvas, rail, Strip(strip.left - 0.16, strip.right + 0.16), kerb, labels.PAVEMENT)
     if junction is not None:
         _cross_band(canvas, junction.left, junction.right, y0, y1, road.asphalt, labels.ROAD)
     for strip in road.carriageways:
-        _band(canvas, road, strip, stations, road.asphalt, labels.ROAD)
-    _wheel_tracks(canvas, road, stations)
+        _band(canvas, rail, strip, road.asphalt, labels.ROAD)
+    _wheel_tracks(canvas, road, rail)
     _paint(canvas, road, here)
     _shadows(canvas, drive, t, top)
     _grain(canvas, drive, top)
@@ -71,16 +89,18 @@ def _nearest(road: Road, x: float, y: float) -> float:
     return float(road.path.s[np.argmin((road.path.xy[:, 0] - x) ** 2 + (road.path.xy[:, 1] - y) ** 2)])
 
 
-def _wheel_tracks(canvas: Canvas, road: Road, stations: np.ndarray) -> None:
+def _wheel_tracks(canvas: Canvas, road: Road, rail: _Rail) -> None:
     darker = tuple(int(c * 0.93) for c in road.asphalt)
-    for centre, _ in road.lanes:
+    for centre in (c for c, _ in road.lanes if abs(c) < 4.5):
         for side in (-0.75, 0.75):
-            _band(canvas, road, Strip(centre + side - 0.3, centre + side + 0.3), stations, darker, labels.ROAD)
+            _band(canvas, rail, Strip(centre + side - 0.3, centre + side + 0.3), darker, labels.ROAD)
 
 
 def _paint_colour(canvas: Canvas, road: Road, yellow: bool) -> tuple[float, float, float]:
     fresh = (222, 178, 62) if yellow else (226, 226, 220)
-    mixed = tuple(f * (1 - 0.7 * road.wear) + a * 0.7 * road.wear for f, a in zip(fresh, road.asphalt, strict=True))
+    mixed = tuple(
+        f * (1 - 0.7 * road.wear) + a * 0.7 * road.wear for f, a in zip(fresh, road.asphalt, strict=True)
+    )
     return canvas.shade(mixed, 12.0, 1.08)
 
 
@@ -109,7 +129,9 @@ def _paint(canvas: Canvas, road: Road, here: float) -> None:
             start = np.arange(np.floor((here + BEHIND) / period) * period, here + 110, period)
             end = start + line.dash
         else:
-            start = np.concatenate([np.arange(here + BEHIND, here + 40, 4.0), np.arange(here + 40, here + 140, 10.0)])
+            start = np.concatenate(
+                [np.arange(here + BEHIND, here + 40, 4.0), np.arange(here + 40, here + 140, 10.0)]
+            )
             start = np.sort(start)
             end = np.append(start[1:], start[-1] + 4)
         clear = ~(_in_junction(road, start, 1.0) | _in_junction(road, end, 1.0))
@@ -131,9 +153,13 @@ def _paint(canvas: Canvas, road: Road, here: float) -> None:
         _quads(canvas, corners, colour, labels.MARKING)
     left, right = road.edges
     if road.junction is not None:
-        x = np.concatenate([np.arange(left - 5, road.junction.left, -6.0), np.arange(right + 2, road.junction.right, 6.0)])
+        x = np.concatenate(
+            [np.arange(left - 5, road.junction.left, -6.0), np.arange(right + 2, road.junction.right, 6.0)]
+        )
         y = np.full_like(x, road.junction.y)
-        corners = np.stack([np.stack([x + dx, y + dy], 1) for dx, dy in ((0, -0.06), (0, 0.06), (3, 0.06), (3, -0.06))], 1)
+        corners = np.stack(
+            [np.stack([x + dx, y + dy], 1) for dx, dy in ((0, -0.06), (0, 0.06), (3, 0.06), (3, -0.06))], 1
+        )
         _quads(canvas, corners, _paint_colour(canvas, road, False), labels.MARKING)
     if road.stop_line is not None:
         ours = [c for c, direction in road.lanes if direction > 0]
@@ -145,7 +171,13 @@ def _paint(canvas: Canvas, road: Road, here: float) -> None:
         d = np.arange(left + 0.3, right - 0.5, 1.1)
         near, far = np.full_like(d, road.zebra - 1.5), np.full_like(d, road.zebra + 1.5)
         corners = np.stack(
-            [path.points(near, d), path.points(far, d), path.points(far, d + 0.6), path.points(near, d + 0.6)], axis=1
+            [
+                path.points(near, d),
+                path.points(far, d),
+                path.points(far, d + 0.6),
+                path.points(near, d + 0.6),
+            ],
+            axis=1,
         )
         ends = np.array([road.zebra - 1.5, road.zebra + 1.5])
         patch = np.concatenate([path.points(ends, left), path.points(ends[::-1], right)])[None]
@@ -165,7 +197,7 @@ def _shadows(canvas: Canvas, drive: Drive, t: float, top: int) -> None:
         if points[:, 2].min() < NEAR:
             points = clip_near(points, NEAR)
         if len(points) > 2:
-            cv2.fillConvexPoly(mask, canvas.pixels(points), value, cv2.LINE_8, 3)
+            cv2.fillConvexPoly(mask, canvas.pixels(points), (value,), cv2.LINE_8, 3)
 
     reach = 1.4 * np.array([-np.sin(look.sun), -np.cos(look.sun)])
     if look.sun_strength > 0.15:
@@ -188,14 +220,16 @@ def _shadows(canvas: Canvas, drive: Drive, t: float, top: int) -> None:
         fill(_footprint(x, y, heading, actor.size[0] + 0.25, actor.size[1] + 0.3), 105)
     small = mask[top:]
     if small.size:
-        small = cv2.blur(small, (3, 3))
-        canvas.image[top:] = cv2.multiply(canvas.image[top:], cv2.merge([small] * 3), scale=1 / 255)
+        soft = cv2.merge([cv2.blur(small, (3, 3))] * 3)
+        canvas.image[top:] = cv2.multiply(canvas.image[top:], soft, scale=1 / 255)
 
 
 def _footprint(x: float, y: float, heading: float, width: float, length: float) -> np.ndarray:
     cos, sin = np.cos(heading), np.sin(heading)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (width / 2, length / 2)
-    return np.stack([x + corners[:, 0] * cos + corners[:, 1] * sin, y - corners[:, 0] * sin + corners[:, 1] * cos], 1)
+    return np.stack(
+        [x + corners[:, 0] * cos + corners[:, 1] * sin, y - corners[:, 0] * sin + corners[:, 1] * cos], 1
+    )
 
 
 def _grain(canvas: Canvas, drive: Drive, top: int) -> None:
@@ -206,23 +240,35 @@ def _grain(canvas: Canvas, drive: Drive, top: int) -> None:
         return
     rows = np.arange(top, height) + 0.5
     depth = view.eye[2] * view.focal / np.maximum(rows - view.horizon, 0.5)
-    matrix = np.diag([7.0, 7.0, 1.0]) @ view.ground_from_image() @ np.array([[1, 0, 0], [0, 1, top], [0, 0, 1.0]])
+    matrix = (
+        np.diag([7.0, 7.0, 1.0]) @ view.ground_from_image() @ np.array([[1, 0, 0], [0, 1, top], [0, 0, 1.0]])
+    )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    grain = cv2.warpPerspective(
-        ground_grain(), matrix, (width, height - top), flags=flags, borderMode=cv2.BORDER_WRAP
-    ).astype(np.int16)
-    keep = (256 * np.clip(1.25 - depth / 34, 0.06, 1.0)).astype(np.int16)[:, None]
-    grain = np.clip(128 + (((grain - 128) * keep) >> 8), 0, 255).astype(np.uint8)
-    ground = cv2.multiply(canvas.image[top:], cv2.merge([grain] * 3), scale=1 / 128)
-    haze = (1 - np.exp(-look.fog * np.maximum(depth - 12, 0)))[:, None]
-    table = np.ones((len(rows), 3))
+    # At half the resolution: it is smooth texture, and warping is what costs most here.
+    half = (width // 2, (height - top + 1) // 2)
+    warped = cv2.warpPerspective(
+        ground_grain(), matrix @ np.diag([2.0, 2.0, 1.0]), half, flags=flags, borderMode=cv2.BORDER_WRAP
+    )
+    grain: np.ndarray = cv2.resize(warped, (width, height - top), interpolation=cv2.INTER_LINEAR).astype(
+        np.float32
+    )
+    keep = np.clip(1.25 - depth / 34, 0.06, 1.0)
+    haze = 1 - np.exp(-look.fog * np.maximum(depth - 12, 0))
+    beam = np.ones(len(rows))
     if look.headlights:
         # Undo the beam that every ground colour was shaded with and let it fall off with distance.
-        base = np.array(look.ambient) + look.headlights * np.exp(-12.0 / 16)
-        table = (np.array(look.ambient) + 1.5 * look.headlights * np.exp(-np.abs(depth - 7) / 11)[:, None]) / base
-    scale = table * (1 - haze)
-    ground = np.minimum(255, ground * scale[:, None].astype(np.float32) + (haze * look.haze_colour)[:, None])
-    canvas.image[top:] = ground.astype(np.uint8)
+        light = float(np.mean(look.ambient))
+        base = light + look.headlights * np.exp(-12.0 / 16)
+        beam = (light + 1.5 * look.headlights * np.exp(-np.abs(depth - 7) / 11)) / base
+    scale = beam * (1 - haze) / 2
+    grain *= (keep * scale)[:, None].astype(np.float32)
+    grain += (128 * (1 - keep) * scale)[:, None].astype(np.float32)
+    texture = cv2.convertScaleAbs(grain)
+    ground = cv2.multiply(canvas.image[top:], cv2.merge([texture] * 3), scale=1 / 64)
+    veil = np.empty_like(ground)
+    veil[:] = (haze[:, None] * look.haze_colour).astype(np.uint8)[:, None]
+    cv2.add(ground, veil, dst=ground)
+    canvas.image[top:] = ground
 
 
 def mirror_wet(canvas: Canvas, drive: Drive) -> None:

@@ -1,4 +1,4 @@
-"""Drawing people on foot and on bicycles, as cards that face the camera and wheels that stand in the world."""
+"""Drawing people on foot and on bicycles: cards that face the camera, wheels that stand in the world."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ CLOTHES = (
     (170, 40, 44), (36, 60, 130), (40, 42, 46), (210, 210, 205), (60, 110, 70), (205, 170, 60),
     (110, 70, 120), (80, 130, 160), (225, 110, 40), (140, 120, 95), (30, 34, 60), (95, 96, 100),
 )  # fmt: skip
-_DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 13)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 13)[:-1])], axis=1)
+_DISC = np.stack(
+    [np.cos(np.linspace(0, 2 * np.pi, 13)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 13)[:-1])], axis=1
+)
 
 
 def _limb(start: tuple[float, float], end: tuple[float, float], wide: float, narrow: float) -> np.ndarray:
@@ -56,24 +58,42 @@ def draw_pedestrian(canvas: Canvas, actor: Actor, t: float) -> None:
     moving = actor.role != "standing"
     swing = float(np.sin(phase + 6.0 * t)) * (0.24 if moving else 0.03) * (0.35 + 0.65 * profile)
     shoulders = 0.23 - 0.07 * profile
-    figure = _Figure(canvas, x, y, actor.instance * 32 + labels.PEDESTRIAN, mirror, canvas.look.facing_sun(heading))
+    figure = _Figure(
+        canvas, x, y, actor.instance * 32 + labels.PEDESTRIAN, mirror, canvas.look.facing_sun(heading)
+    )
     if figure.depth < NEAR + 0.5:
         return
 
-    def part(outline: np.ndarray, colour: tuple, light: float = 1.0) -> None:
+    def part(outline: np.ndarray | list[tuple[float, float]], colour: tuple, light: float = 1.0) -> None:
         figure.part(np.asarray(outline, float) * tall, colour, light)
 
     stance = 0.09 * (1 - profile)
     part(_limb((shoulders * 0.7, 1.42), (0.02 + shoulders - swing * 1.1, 0.85), 0.12, 0.09), top, 0.75)
     for direction, light in ((-1, 0.8), (1, 1.0)):
         part(_limb((direction * stance, 0.92), (direction * (stance + swing), 0.06), 0.2, 0.12), legs, light)
-        part(_limb((direction * (stance + swing) - 0.03, 0.04), (direction * (stance + swing) + 0.16 * profile, 0.04), 0.09, 0.08), (28, 26, 26))
+        part(
+            _limb(
+                (direction * (stance + swing) - 0.03, 0.04),
+                (direction * (stance + swing) + 0.16 * profile, 0.04),
+                0.09,
+                0.08,
+            ),
+            (28, 26, 26),
+        )
     if skirt:
         part([(-0.2, 0.55), (0.2, 0.55), (0.14, 1.0), (-0.14, 1.0)], top, 0.85)
     part([(-0.15, 0.86), (0.15, 0.86), (shoulders, 1.42), (0.08, 1.5), (-0.08, 1.5), (-shoulders, 1.42)], top)
     part(_limb((-shoulders * 0.8, 1.42), (-0.04 - shoulders + swing * 1.2, 0.84), 0.12, 0.08), top, 0.9)
     if bag:
-        part([(-shoulders - 0.08, 0.95), (-shoulders + 0.06, 0.95), (-shoulders + 0.06, 1.35), (-shoulders - 0.08, 1.35)], hair)
+        part(
+            [
+                (-shoulders - 0.08, 0.95),
+                (-shoulders + 0.06, 0.95),
+                (-shoulders + 0.06, 1.35),
+                (-shoulders - 0.08, 1.35),
+            ],
+            hair,
+        )
     part(_DISC * (0.055, 0.07) + (0, 1.5), skin)
     part(_DISC * (0.115, 0.145) + (0, 1.64), hair)
     if np.cos(heading - canvas.view.heading) < 0.6:
@@ -103,7 +123,9 @@ def draw_cyclist(canvas: Canvas, actor: Actor, t: float) -> None:
     for hub in (-0.52, 0.52):
         wheel = [(hub + 0.34 * a, 0.34 + 0.34 * b) for a, b in np.append(_DISC, _DISC[:1], axis=0)]
         canvas.line(world(wheel), rubber, 0.07, tag)
-    canvas.line(world([(-0.52, 0.34), (-0.1, 0.3), (0.42, 0.85), (-0.2, 0.85), (-0.52, 0.34)]), paint, 0.06, tag)
+    canvas.line(
+        world([(-0.52, 0.34), (-0.1, 0.3), (0.42, 0.85), (-0.2, 0.85), (-0.52, 0.34)]), paint, 0.06, tag
+    )
     canvas.line(world([(-0.1, 0.3), (-0.25, 0.95)]), paint, 0.06, tag)
     canvas.line(world([(0.52, 0.34), (0.4, 1.02), (0.5, 1.05)]), paint, 0.06, tag)
     bar = np.array([(-0.26, 0.42, 1.02), (0.26, 0.42, 1.02)])
@@ -120,12 +142,22 @@ def draw_cyclist(canvas: Canvas, actor: Actor, t: float) -> None:
     for direction, light in ((-1, 0.8), (1, 1.0)):
         knee = (hip + 0.36 * profile + direction * 0.1 * (1 - profile), 0.72 + direction * swing)
         figure.part(_limb((hip + direction * 0.08 * (1 - profile), 0.98), knee, 0.19, 0.14), legs, light)
-        figure.part(_limb(knee, (-0.08 * profile + direction * 0.11 * (1 - profile), 0.3 + direction * swing), 0.13, 0.1), legs, light)
-    back = np.array([(hip - 0.16, 0.95), (hip + 0.16, 0.95), (hip + lean + wide, 1.42), (hip + lean - wide, 1.46)])
+        figure.part(
+            _limb(
+                knee, (-0.08 * profile + direction * 0.11 * (1 - profile), 0.3 + direction * swing), 0.13, 0.1
+            ),
+            legs,
+            light,
+        )
+    back = np.array(
+        [(hip - 0.16, 0.95), (hip + 0.16, 0.95), (hip + lean + wide, 1.42), (hip + lean - wide, 1.46)]
+    )
     figure.part(back, top)
     for direction in (-1, 1):
         shoulder = (hip + lean + direction * wide * 0.9 * (1 - profile), 1.4)
-        figure.part(_limb(shoulder, (0.4 * profile + direction * 0.26 * (1 - profile), 1.05), 0.11, 0.08), top, 0.9)
+        figure.part(
+            _limb(shoulder, (0.4 * profile + direction * 0.26 * (1 - profile), 1.05), 0.11, 0.08), top, 0.9
+        )
     head = (hip + lean + 0.1 * profile, 1.6)
     figure.part(_DISC * (0.11, 0.14) + head, skin)
     figure.part(_DISC * (0.14, 0.11) + (head[0] - 0.02, head[1] + 0.06), helmet)

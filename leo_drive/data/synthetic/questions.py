@@ -72,7 +72,7 @@ def _yes(flag: bool) -> str:
 
 
 def _place(items: list[Seen]) -> str | None:
-    """"left", "right" or "both" for things that all lie clearly to a side."""
+    """ "left", "right" or "both" for things that all lie clearly to a side."""
     sides = {("left" if s.centre < 0.43 else "right" if s.centre > 0.57 else "middle") for s in items}
     if not sides or "middle" in sides:
         return None
@@ -89,7 +89,12 @@ def _scenery(f: Facts) -> Iterator[Finding]:
             side = "both"
         if side:
             where = "on both sides" if side == "both" else f"on the {side}"
-            yield "side", group, side, f"The {plural} are {where}." if len(plain) > 1 else f"The {group} is {where}."
+            yield (
+                "side",
+                group,
+                side,
+                f"The {plural} are {where}." if len(plain) > 1 else f"The {group} is {where}.",
+            )
         if len(plain) >= 4 or len(plain) == len(seen):
             number = COUNTS[min(4, len(plain))]
             verb = "is" if number == "one" else "are"
@@ -100,7 +105,11 @@ def _scenery(f: Facts) -> Iterator[Finding]:
         yield "traffic_light", "", f.light, full
     yield from _ahead_facts(f)
     if f.crossing is not None:
-        full = "Yes, a pedestrian is crossing in front of us." if f.crossing else "No, nobody is crossing in front of us."
+        full = (
+            "Yes, a pedestrian is crossing in front of us."
+            if f.crossing
+            else "No, nobody is crossing in front of us."
+        )
         yield "crossing", "", _yes(f.crossing), full
     yield from _surroundings(f)
 
@@ -120,14 +129,21 @@ def _presence(f: Facts) -> Iterator[Finding]:
             if side in ("left", "right"):
                 where = f" on the {side}"
             if len(seen) > 1:
-                yield "presence", subject, "yes", f"Yes, there are {_PLURALS[subject]}{where or (' on both sides' if side else '')}."
+                yield (
+                    "presence",
+                    subject,
+                    "yes",
+                    f"Yes, there are {_PLURALS[subject]}{where or (' on both sides' if side else '')}.",
+                )
                 continue
         yield "presence", subject, "yes", f"Yes, there is {article} {subject}{where}."
 
 
 def _ahead_facts(f: Facts) -> Iterator[Finding]:
     if f.vehicle_ahead is not None:
-        full = "Yes, there is a vehicle ahead." if f.vehicle_ahead else "No, there is no vehicle directly ahead."
+        full = (
+            "Yes, there is a vehicle ahead." if f.vehicle_ahead else "No, there is no vehicle directly ahead."
+        )
         yield "vehicle_ahead", "", _yes(f.vehicle_ahead), full
     if f.lead is None or f.lead.seen.actor is None:
         return
@@ -145,7 +161,11 @@ def _ahead_facts(f: Facts) -> Iterator[Finding]:
 
 
 def _surroundings(f: Facts) -> Iterator[Finding]:
-    sizes = {"buildings": f.shares[labels.BUILDING], "trees": f.shares[labels.TREE], "sky": f.shares[labels.SKY]}
+    sizes = {
+        "buildings": f.shares[labels.BUILDING],
+        "trees": f.shares[labels.TREE],
+        "sky": f.shares[labels.SKY],
+    }
     first, second = sorted(sizes, key=lambda k: -sizes[k])[:2]
     if sizes[first] > 0.12 and sizes[first] > 1.35 * sizes[second]:
         yield "background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}."
@@ -157,18 +177,22 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
         "clear": "The weather is clear.",
         "overcast": "The sky is overcast.",
     }
-    if look.weather == "rain" or not dim and (look.weather == "fog" or f.shares[labels.SKY] > 0.06):
+    if look.weather == "rain" or (not dim and (look.weather == "fog" or f.shares[labels.SKY] > 0.06)):
         yield "weather", "", look.weather, told[look.weather]
-    if look.time_of_day != "dusk" or look.weather in ("clear", "overcast") and f.shares[labels.SKY] > 0.05:
+    if look.time_of_day != "dusk" or (look.weather in ("clear", "overcast") and f.shares[labels.SKY] > 0.05):
         full = {"day": "It is day.", "dusk": "It is dusk.", "night": "It is night."}[look.time_of_day]
         yield "time_of_day", "", look.time_of_day, full
     if f.bend:
-        full = "The road ahead is straight." if f.bend == "straight" else f"The road {f.bend.replace(' ', ' to the ')}."
+        full = (
+            "The road ahead is straight."
+            if f.bend == "straight"
+            else f"The road {f.bend.replace(' ', ' to the ')}."
+        )
         yield "road_shape", "", f.bend, full
     vehicles = [s for s in f.of("vehicle") if s.share > HIDDEN]
     share = sum(s.share for s in vehicles)
     plain = sum(s.plain for s in vehicles)
-    if plain >= 4 or plain >= 3 and share > 0.08:
+    if plain >= 4 or (plain >= 3 and share > 0.08):
         yield "traffic", "", "crowded", "The road ahead is crowded."
     elif len(vehicles) <= 1 and share < 0.02:
         yield "traffic", "", "open", "The road ahead is open."
@@ -202,6 +226,9 @@ def _lead_action(f: Facts) -> Iterator[Finding]:
     if f.lead.braking is not None:
         full = "Yes, the vehicle ahead is braking." if f.lead.braking else "No, its brake lights are off."
         yield "lead_braking", "", _yes(f.lead.braking), full
+    if f.drive.situation[:4] == "turn":
+        # Seen from another side before and after a turn, its size does not tell.
+        return
     change, ratio = f.lead.gap_before - f.lead.gap, f.lead.gap_before / max(f.lead.gap, 0.5)
     if change > 3.5 and ratio > 1.3 and f.lead.gap_before < 75:
         yield "approaching", "", "yes", "Yes, we are getting closer to the vehicle ahead."
@@ -221,9 +248,14 @@ def _judgement(f: Facts) -> Iterator[Finding]:
     braking = bool(f.lead and f.lead.braking)
     closing = f.lead is not None and f.lead.gap_before - f.lead.gap > 3.5 and gap < 16
     held = f.lead is not None and gap < 10 and halted
-    hazards = [f.crossing, f.light == "red", braking and gap < 20 or held]
+    hazards = [f.crossing, f.light == "red", (braking and gap < 20) or held]
     if f.crossing:
-        yield "attention", "", "pedestrian", "The driver should pay attention to the pedestrian crossing in front of us."
+        yield (
+            "attention",
+            "",
+            "pedestrian",
+            "The driver should pay attention to the pedestrian crossing in front of us.",
+        )
         yield "what_to_do", "", "stop", "The driver should stop for the pedestrian."
     elif f.cyclist_in_path and f.light in ("none", "green") and gap > 15:
         yield "attention", "", "cyclist", "The driver should pay attention to the cyclist."
@@ -231,7 +263,12 @@ def _judgement(f: Facts) -> Iterator[Finding]:
             yield "what_to_do", "", "slow down", "The driver should slow down for the cyclist."
     elif f.light in ("red", "amber"):
         if gap > 25:
-            yield "attention", "", "traffic light", f"The driver should pay attention to the {f.light} traffic light."
+            yield (
+                "attention",
+                "",
+                "traffic light",
+                f"The driver should pay attention to the {f.light} traffic light.",
+            )
         if f.light == "red":
             yield "what_to_do", "", "stop", "The driver should stop at the red light."
         elif gap > 25:
@@ -244,8 +281,13 @@ def _judgement(f: Facts) -> Iterator[Finding]:
             yield "what_to_do", "", "slow down", "The driver should slow down for the vehicle ahead."
     elif f.lead is None and f.presence["pedestrian"] is False and f.presence["cyclist"] is False:
         yield "attention", "", "road ahead", "The driver should pay attention to the road ahead."
-    moving = before > 4 and now > 0.8 * before or now > 3 and before < 1
-    clear = not any(hazards) and not f.cyclist_in_path and (f.lead is None or gap > 26) and f.light in ("none", "green")
+    moving = (before > 4 and now > 0.8 * before) or (now > 3 and before < 1)
+    clear = (
+        not any(hazards)
+        and not f.cyclist_in_path
+        and (f.lead is None or gap > 26)
+        and f.light in ("none", "green")
+    )
     if clear:
         yield "what_to_do", "", "keep going", "The driver should keep going."
     if (halted or slowing) and sum(map(bool, hazards)) == 1:
@@ -253,7 +295,9 @@ def _judgement(f: Facts) -> Iterator[Finding]:
         told = {
             "pedestrian crossing": "Because a pedestrian is crossing in front of us.",
             "red light": "Because the traffic light is red.",
-            "vehicle braking": "Because the vehicle ahead has stopped." if held else "Because the vehicle ahead is braking.",
+            "vehicle braking": "Because the vehicle ahead has stopped."
+            if held
+            else "Because the vehicle ahead is braking.",
         }[why]
         yield "justification", "", why, told
         yield "justification", "stopping", why, told
@@ -292,7 +336,12 @@ def describe(f: Facts) -> str:
     look = f.drive.look
     light = {"day": "by day", "dusk": "at dusk", "night": "at night"}[look.time_of_day]
     air = {"rain": " in the rain", "fog": " in fog"}.get(look.weather, "")
-    road = {"city": "a city street", "suburb": "a street in a suburb", "rural": "a country road", "highway": "a highway"}
+    road = {
+        "city": "a city street",
+        "suburb": "a street in a suburb",
+        "rural": "a country road",
+        "highway": "a highway",
+    }
     first = f"We are on {road[f.drive.place]} {light}{air}."
     parts = []
     if f.crossing:

@@ -27,7 +27,11 @@ _THINGS: dict[str, Callable] = {
     "cone": roadside.draw_cone,
     "sign": signals.draw_sign,
 }
-_ACTORS: dict[str, Callable] = {"pedestrian": draw_pedestrian, "cyclist": draw_cyclist, "bicycle": draw_cyclist}
+_ACTORS: dict[str, Callable] = {
+    "pedestrian": draw_pedestrian,
+    "cyclist": draw_cyclist,
+    "bicycle": draw_cyclist,
+}
 _SEEN_TO = 150.0
 
 
@@ -86,15 +90,20 @@ def _distant(canvas: Canvas, drive: Drive) -> None:
     for kind, tall, label, colour in kinds:
         phase = rng.uniform(0, 6.28, 4)
         rates = {"hills": (2, 3.7, 7, 11), "trees": (9, 23, 51, 90), "roofs": (6, 17, 31, 47)}[kind]
-        waves = sum(np.sin(azimuth * rate + p) / (i + 1.5) for i, (rate, p) in enumerate(zip(rates, phase, strict=True)))
+        waves = sum(
+            np.sin(azimuth * rate + p) / (i + 1.5)
+            for i, (rate, p) in enumerate(zip(rates, phase, strict=True))
+        )
         if kind == "roofs":
             waves = np.round(waves * 3) / 3
         rise = view.focal * tall * np.clip(0.55 + 0.35 * waves, 0.12, 2)
         top = np.stack([np.arange(0, width + 8, 8), view.horizon - rise], axis=1)
-        outline = np.concatenate([top, [[width + 8, view.horizon + 2], [0, view.horizon + 2]]]).astype(np.int32)
+        outline = np.concatenate([top, [[width + 8, view.horizon + 2], [0, view.horizon + 2]]]).astype(
+            np.int32
+        )
         final = canvas.shade(colour, min(120.0, 0.7 / max(look.fog, 0.004)))
         cv2.fillPoly(canvas.image, [outline], final, cv2.LINE_AA)
-        cv2.fillPoly(canvas.tags, [outline], label)
+        cv2.fillPoly(canvas.tags, [outline], (label,))
 
 
 def _far_to_near(canvas: Canvas, drive: Drive, t: float) -> list[Callable[[], None]]:
@@ -112,7 +121,11 @@ def _far_to_near(canvas: Canvas, drive: Drive, t: float) -> list[Callable[[], No
         dx, dy = thing.x - eye[0], thing.y - eye[1]
         reach = max(thing.width, thing.length) if thing.kind in _LONG else 1.0
         ahead, across = dx * sin + dy * cos, abs(dx * cos - dy * sin)
-        if ahead < -reach / 2 or across > ahead * slope + (0.75 * reach if thing.kind in _LONG else 6.0) or ahead > _SEEN_TO:
+        if (
+            ahead < -reach / 2
+            or across > ahead * slope + (0.75 * reach if thing.kind in _LONG else 6.0)
+            or ahead > _SEEN_TO
+        ):
             continue
         distance = float(np.hypot(dx, dy))
         if thing.kind == "light":
@@ -135,7 +148,9 @@ def _far_to_near(canvas: Canvas, drive: Drive, t: float) -> list[Callable[[], No
         targets = np.array([(eye[0] + dx, eye[1] + dy) for _, dx, dy, _ in items])
         hidden = blocked(eye, targets, boxes)
         slots = np.where(hidden.any(axis=1), hidden.argmax(axis=1), len(long_items))
-    strokes = [(float(i), 0.0, _bind(_THINGS[thing.kind], canvas, thing)) for i, (_, thing) in enumerate(long_items)]
+    strokes = [
+        (float(i), 0.0, _bind(_THINGS[thing.kind], canvas, thing)) for i, (_, thing) in enumerate(long_items)
+    ]
     strokes += [(slot - 0.5, -item[0], item[3]) for slot, item in zip(slots, items, strict=True)]
     strokes.sort(key=lambda stroke: (stroke[0], stroke[1]))
     return [stroke[2] for stroke in strokes]
@@ -156,7 +171,9 @@ def _bloom_seen(canvas: Canvas) -> None:
         if 0 <= u < width and 0 <= v < height and canvas.tags[int(v), int(u)] == tag:
             spots.append((u, v, radius, tuple(colour)))
     look = canvas.look
-    strength = {"day": 0.3, "dusk": 0.55, "night": 0.7}[look.time_of_day] * (1.25 if look.weather in ("fog", "rain") else 1.0)
+    strength = {"day": 0.3, "dusk": 0.55, "night": 0.7}[look.time_of_day] * (
+        1.25 if look.weather in ("fog", "rain") else 1.0
+    )
     bloom(canvas.image, spots, min(0.9, strength))
 
 
@@ -168,9 +185,18 @@ def _bonnet(canvas: Canvas, drive: Drive) -> None:
     u = np.linspace(-0.05, 1.05, 25)
     rise = camera.bonnet * (1 - 1.1 * (2 * u - 1 + camera.offset * 0.2) ** 2 * 0.6)
     top = np.stack([u * width, height * (1 - rise)], axis=1)
-    outline = np.concatenate([top, [[width * 1.05, height + 4], [-0.05 * width, height + 4]]]).astype(np.int32)
+    outline = np.concatenate([top, [[width * 1.05, height + 4], [-0.05 * width, height + 4]]]).astype(
+        np.int32
+    )
     colour = canvas.shade(camera.bonnet_colour, 1.0, 1.0 if drive.look.headlights == 0 else 0.5)
     cv2.fillPoly(canvas.image, [outline], colour, cv2.LINE_AA)
-    cv2.fillPoly(canvas.tags, [outline], labels.OTHER)
+    cv2.fillPoly(canvas.tags, [outline], (labels.OTHER,))
     sheen = tuple(min(255.0, 1.5 * c + 12) for c in colour)
-    cv2.polylines(canvas.image, [(top + (0, height * 0.012)).astype(np.int32)], False, sheen, max(1, height // 160), cv2.LINE_AA)
+    cv2.polylines(
+        canvas.image,
+        [(top + np.array([0, height * 0.012])).astype(np.int32)],
+        False,
+        sheen,
+        max(1, height // 160),
+        cv2.LINE_AA,
+    )

@@ -52,7 +52,9 @@ def sample_road(rng: np.random.Generator, plan: RoadPlan) -> Road:
     middle = -(index + 0.5) * lane
     kerb = middle + ours * lane
     shoulder = float(rng.uniform(0.3, 3.0)) if highway else float(rng.uniform(0.15, 0.6))
-    near_parking, far_parking = (2.3 if p else 0.0 for p in (plan.parking[::-1] if keep < 0 else plan.parking)[::-1])
+    near_parking, far_parking = (
+        2.3 if p else 0.0 for p in (plan.parking[::-1] if keep < 0 else plan.parking)[::-1]
+    )
     median = float(rng.uniform(3, 10)) if highway else 0.0
     right = kerb + shoulder + near_parking
     far_kerb = middle - median - theirs * lane
@@ -68,7 +70,12 @@ def sample_road(rng: np.random.Generator, plan: RoadPlan) -> Road:
         lines.append(Line(middle - median - i * lane, wide, dash, gap))
     if highway:
         yellow = rng.random() < 0.4
-        lines += [Line(kerb, 0.2), Line(middle, 0.2, yellow=yellow), Line(middle - median, 0.2, yellow=yellow), Line(far_kerb, 0.2)]
+        lines += [
+            Line(kerb, 0.2),
+            Line(middle, 0.2, yellow=yellow),
+            Line(middle - median, 0.2, yellow=yellow),
+            Line(far_kerb, 0.2),
+        ]
     else:
         style = rng.integers(5)
         yellow = rng.random() < 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -11,7 +12,9 @@ from leo_drive.data.synthetic import labels
 from leo_drive.data.synthetic.canvas import NEAR, Canvas, placed
 from leo_drive.data.synthetic.world import Thing, generator
 
-_DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1)
+_DISC = np.stack(
+    [np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1
+)
 
 
 def _depth(canvas: Canvas, thing: Thing) -> float:
@@ -21,8 +24,8 @@ def _depth(canvas: Canvas, thing: Thing) -> float:
 
 def _box(thing: Thing) -> np.ndarray:
     """(8, 3) world corners: four below, four above, both rear-left, rear-right, front-right, front-left."""
-    w, l, h = thing.width / 2, thing.length / 2, thing.height
-    flat = [(-w, -l), (w, -l), (w, l), (-w, l)]
+    w, d, h = thing.width / 2, thing.length / 2, thing.height
+    flat = [(-w, -d), (w, -d), (w, d), (-w, d)]
     return placed(thing.x, thing.y, thing.heading, np.array([(*c, z) for z in (0.0, h) for c in flat]))
 
 
@@ -51,57 +54,94 @@ def _grid(corners: np.ndarray, us: np.ndarray, vs: np.ndarray, du: float, dv: fl
     return np.stack([a + p[:, None] * across + q[:, None] * up for p, q in panes], axis=1)
 
 
-def draw_building(canvas: Canvas, thing: Thing) -> None:
-    """A box with storeys of windows, a ground floor with shops or doors, and a flat or pitched roof."""
-    corners = _box(thing)
+@dataclass(frozen=True)
+class _Facade:
+    """One side of a building in world coordinates; everything that does not change from frame to frame."""
+
+    face: np.ndarray
+    panes: np.ndarray
+    rims: np.ndarray
+    bright: np.ndarray
+    dark_lit: np.ndarray
+    shop: np.ndarray
+    shop_panes: np.ndarray
+    frame_colour: tuple
+    shop_colour: tuple
+    shop_lit: bool
+
+
+@lru_cache(maxsize=1024)
+def _facade(thing: Thing, name: str) -> _Facade:
+    """Storeys of windows with rims, and shop fronts on a shop's front."""
     rng = generator(thing.seed, 1)
     storey = float(rng.uniform(2.9, 3.6))
-    shop = thing.style == "shop"
-    pane_wide, pane_high = float(rng.uniform(0.9, 1.6)), float(rng.uniform(1.2, 1.9))
-    spacing = pane_wide + float(rng.uniform(0.9, 2.0))
-    frame = tuple(int(c) for c in rng.uniform(150, 235) * np.ones(3))
-    shop_colour = tuple(int(c) for c in rng.uniform(20, 190, 3))
-    roof = tuple(int(c) for c in np.array([95, 75, 68]) * rng.uniform(0.6, 1.2) + rng.uniform(-8, 8, 3))
+    wide, high = float(rng.uniform(0.9, 1.6)), float(rng.uniform(1.2, 1.9))
+    spacing = wide + float(rng.uniform(0.9, 2.0))
+    frame = tuple(rng.uniform(150, 235) * np.ones(3))
+    shop_colour = tuple(rng.uniform(20, 190, 3))
+    face = _box(thing)[list(_SIDES[name])]
+    length, tall = float(np.linalg.norm(face[1] - face[0])), thing.height
+    bays, floors = max(1, int(length / spacing)), max(1, int(tall / storey))
+    us = (np.arange(bays) + 0.5) / bays - wide / length / 2
+    vs = ((np.arange(floors) + 0.32) * storey) / tall
+    vs = vs[vs + high / tall < 0.98]
+    shop = thing.style == "shop" and name == "front"
+    empty = np.empty((0, 4, 3))
+    shop_face, shop_panes = empty, empty
+    if shop:
+        shop_face = _grid(face, np.array([0.02]), np.array([0.0]), 0.96, 3.0 / tall)
+        fronts = np.arange(0.05, 0.9, 3.4 / length)
+        shop_panes = _grid(face, fronts, np.array([0.5 / tall]), 2.7 / length, 1.7 / tall)
+        vs = vs[1:]
+    panes = _grid(face, us, vs, wide / length, high / tall)
+    rims = _grid(face, us - 0.12 / length, vs - 0.1 / tall, (wide + 0.24) / length, (high + 0.2) / tall)
+    bright, lit = rng.random(len(panes)) < 0.3, rng.random(len(panes)) < 0.35
+    return _Facade(
+        face, panes, rims, bright, lit, shop_face, shop_panes, frame, shop_colour, bool(rng.random() < 0.7)
+    )
+
+
+def draw_building(canvas: Canvas, thing: Thing) -> None:
+    """A box with storeys of windows, a ground floor with shops or doors, and a flat or pitched roof."""
     look, depth = canvas.look, _depth(canvas, thing)
     night = look.time_of_day != "day"
     glass = tuple(0.3 * h * a + 16 for h, a in zip(look.haze_colour, look.ambient, strict=True))
     for name in _seen_sides(canvas, thing):
-        face = corners[list(_SIDES[name])]
-        camera = canvas.view.to_camera(face)
+        facade = _facade(thing, name)
+        camera = canvas.view.to_camera(facade.face)
         if camera[:, 2].max() < NEAR:
             continue
         light = look.facing_sun(thing.heading + _TURN[name])
         near = max(NEAR, float(np.sort(camera[:, 2])[1]))
         canvas.polygon(camera, canvas.shade(thing.colour, near * 0.7 + depth * 0.3, light), labels.BUILDING)
-        length = float(np.linalg.norm(face[1] - face[0]))
-        floors = max(1, int(thing.height / storey))
-        if depth > 110 or length < 2:
+        if depth > 100 or _out_of_view(canvas, camera):
             continue
-        bays = max(1, int(length / spacing))
-        us = (np.arange(bays) + 0.5) / bays - pane_wide / length / 2
-        vs = ((np.arange(floors) + 0.32) * storey) / thing.height
-        vs = vs[vs + pane_high / thing.height < 0.98]
-        if shop and name == "front":
-            low = canvas.view.to_camera(_grid(face, np.array([0.02]), np.array([0.0]), 0.96, 3.0 / thing.height)[0])
-            canvas.polygon(low, canvas.shade(shop_colour, depth, light), labels.BUILDING)
-            fronts = np.arange(0.05, 0.9, 3.4 / length)
-            panes = _grid(face, fronts, np.array([0.5 / thing.height]), 2.7 / length, 1.7 / thing.height)
-            lit = night and rng.random() < 0.7
+        if len(facade.shop):
+            low = canvas.view.to_camera(facade.shop[0])
+            canvas.polygon(low, canvas.shade(facade.shop_colour, depth, light), labels.BUILDING)
+            lit = night and facade.shop_lit
             colour = canvas.emit((226, 200, 140), depth) if lit else canvas.shade(glass, depth)
-            canvas.quads(_to_camera(canvas, panes), colour)
-            vs = vs[1:]
-        if not len(vs):
+            canvas.quads(_to_camera(canvas, facade.shop_panes), colour)
+        if not len(facade.panes):
             continue
-        panes = _to_camera(canvas, _grid(face, us, vs, pane_wide / length, pane_high / thing.height))
-        if depth < 60:
-            rim = _grid(face, us - 0.12 / length, vs - 0.1 / thing.height, (pane_wide + 0.24) / length, (pane_high + 0.2) / thing.height)
-            canvas.quads(_to_camera(canvas, rim), canvas.shade(frame, depth, light))
+        if depth < 45:
+            canvas.quads(_to_camera(canvas, facade.rims), canvas.shade(facade.frame_colour, depth, light))
+        panes = _to_camera(canvas, facade.panes)
         canvas.quads(panes, canvas.shade(glass, depth, 1.0))
-        bright = rng.random(len(panes)) < (0.35 if night else 0.3)
-        colour = canvas.emit((232, 196, 120), depth) if night else canvas.shade(tuple(1.7 * c for c in glass), depth)
-        canvas.quads(panes[bright], colour)
+        if night:
+            canvas.quads(panes[facade.dark_lit], canvas.emit((232, 196, 120), depth))
+        elif depth < 60:
+            canvas.quads(panes[facade.bright], canvas.shade(tuple(1.7 * c for c in glass), depth))
     if thing.style == "pitched":
-        _pitched_roof(canvas, thing, corners, roof, depth)
+        roof = np.array([95, 75, 68]) * (0.6 + 0.6 * (thing.seed % 97) / 97)
+        _pitched_roof(canvas, thing, _box(thing), tuple(roof), depth)
+
+
+def _out_of_view(canvas: Canvas, points: np.ndarray) -> bool:
+    """Whether a face lies wholly to the left or right of the picture."""
+    slope = canvas.view.size[0] / 2 / canvas.view.focal
+    reach = np.maximum(points[:, 2], NEAR) * slope
+    return bool((points[:, 0] > reach).all() or (points[:, 0] < -reach).all())
 
 
 def _to_camera(canvas: Canvas, quads: np.ndarray) -> np.ndarray:
@@ -182,9 +222,11 @@ def draw_tree(canvas: Canvas, thing: Thing) -> None:
     canvas.polygon(canvas.card(thing.x, thing.y, stem), bark, labels.TREE)
     crown = _crown(thing.seed, thing.style)[: 8 if depth < 50 else 4]
     parts, start = [], 0
+    tones = [
+        canvas.shade(thing.colour, depth, light) for light in (0.66, 0.77, 0.86, 0.95, 1.04)[: len(crown)]
+    ]
     for index, outline in enumerate(crown):
-        light = 0.68 + 0.09 * (index % 5) if index else 0.66
-        parts.append((slice(start, start + len(outline)), canvas.shade(thing.colour, depth, light)))
+        parts.append((slice(start, start + len(outline)), tones[index % len(tones)]))
         start += len(outline)
     card = np.concatenate(crown) * (thing.width, thing.height - trunk) + (0, trunk)
     canvas.outlines(canvas.card(thing.x, thing.y, card), parts, labels.TREE)
@@ -204,18 +246,27 @@ def _draw_bare(canvas: Canvas, thing: Thing, depth: float, bark: tuple) -> None:
     for width in np.unique(wide):
         lines = list(pixels[wide == width])
         cv2.polylines(canvas.image, lines, False, bark, int(width), cv2.LINE_AA, 3)
-        cv2.polylines(canvas.tags, lines, False, labels.TREE, int(width) + 1, cv2.LINE_8, 3)
+        cv2.polylines(canvas.tags, lines, False, (labels.TREE,), int(width) + 1, cv2.LINE_8, 3)
 
 
 def _leaves(canvas: Canvas, thing: Thing, depth: float, trunk: float) -> None:
     """Specks of light and dark in a crown."""
-    rng = generator(thing.seed, 4)
-    for light in (0.55, 1.15):
-        centre = rng.normal(0, 0.19, (26, 2)) * (thing.width, thing.height - trunk) + (0, (thing.height + trunk) / 2)
-        size = rng.uniform(0.08, 0.28, 26)
-        corners = centre[:, None] + np.array([(-1, 0), (0, -0.8), (1, 0.1), (0.1, 0.9)]) * size[:, None, None]
-        points = canvas.card(thing.x, thing.y, corners.reshape(-1, 2)).reshape(-1, 4, 3)
+    for specks, light in zip(_specks(thing, trunk), (0.55, 1.15), strict=True):
+        points = canvas.card(thing.x, thing.y, specks).reshape(-1, 4, 3)
         canvas.quads(points, canvas.shade(thing.colour, depth, light))
+
+
+@lru_cache(maxsize=512)
+def _specks(thing: Thing, trunk: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two lots of leaves, (26 * 4, 2) each."""
+    rng = generator(thing.seed, 4)
+    middle = np.array([0, (thing.height + trunk) / 2])
+    shape = np.array([(-1, 0), (0, -0.8), (1, 0.1), (0.1, 0.9)])
+    lots = []
+    for _ in range(2):
+        centre = rng.normal(0, 0.19, (26, 2)) * (thing.width, thing.height - trunk) + middle
+        lots.append((centre[:, None] + shape * rng.uniform(0.08, 0.28, (26, 1, 1))).reshape(-1, 2))
+    return lots[0], lots[1]
 
 
 def draw_hedge(canvas: Canvas, thing: Thing) -> None:
@@ -235,44 +286,51 @@ def draw_hedge(canvas: Canvas, thing: Thing) -> None:
             across, up = face[1] - face[0], face[3] - face[0]
             spots = [(u, v), (u + size, v + 0.05), (u + 2 * size, v), (u + size, v - 0.05)]
             quads = np.stack([face[0] + p[:, None] * across + q[:, None] * up for p, q in spots], axis=1)
-            canvas.quads(_to_camera(canvas, quads), canvas.shade(thing.colour, depth, light * 1.25), labels.TREE)
+            canvas.quads(
+                _to_camera(canvas, quads), canvas.shade(thing.colour, depth, light * 1.25), labels.TREE
+            )
+
+
+@lru_cache(maxsize=2048)
+def _fence_parts(thing: Thing, fine: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A stretch's outline (4, 3) and its bars, boards or courses (n, 4, 3), world coordinates."""
+    half, length = thing.length / 2, thing.length
+    low = 0.42 if thing.style == "guardrail" else 0.0
+    local = [(0, -half, low), (0, half, low), (0, half, thing.height), (0, -half, thing.height)]
+    face = placed(thing.x, thing.y, thing.heading, np.array(local))
+    one = np.array([0.0])
+    if thing.style == "railing":
+        bars = _grid(face, np.arange(0, 1, (0.16 if fine else 0.32) / length), one + 0.05, 0.05 / length, 0.9)
+        return face, np.concatenate([bars, _grid(face, one, np.array([0.05, 0.9]), 1.0, 0.08)])
+    if thing.style == "brick":
+        return face, _grid(face, one, np.arange(0.12, 1, 0.17), 1.0, 0.025)
+    if thing.style == "wood":
+        return face, _grid(face, np.arange(0, 1, 0.2 / length), one, 0.03 / length, 1.0)
+    return face, _grid(face, one, one + 0.42, 1.0, 0.14)
 
 
 def draw_fence(canvas: Canvas, thing: Thing) -> None:
     """A stretch of fence or wall along its heading: "brick", "wood", "railing" or "guardrail"."""
-    half, depth = thing.length / 2, _depth(canvas, thing)
-    h = thing.height
-    low = 0.42 if thing.style == "guardrail" else 0.0
-    local = np.array([(0, -half, low), (0, half, low), (0, half, h), (0, -half, h)])
-    face = placed(thing.x, thing.y, thing.heading, local)
+    depth = _depth(canvas, thing)
+    face, parts = _fence_parts(thing, depth < 30)
     camera = canvas.view.to_camera(face)
-    if camera[:, 2].max() < NEAR:
+    if camera[:, 2].max() < NEAR or _out_of_view(canvas, camera):
         return
     light = canvas.look.facing_sun(thing.heading + np.pi / 2)
     final = canvas.shade(thing.colour, depth, light)
-    darker = canvas.shade(thing.colour, depth, light * 0.72)
-
-    def panes(us: np.ndarray, vs: np.ndarray, du: float, dv: float) -> np.ndarray:
-        return _to_camera(canvas, _grid(face, us, vs, du, dv))
-
     if thing.style == "railing":
         # The map shows the whole stretch as fence, as people label one; the picture only its bars.
         if camera[:, 2].min() > NEAR:
-            cv2.fillPoly(canvas.tags, [canvas.pixels(camera)], labels.FENCE, cv2.LINE_8, 3)
-        bars = np.arange(0, 1, 0.16 / thing.length if depth < 30 else 0.32 / thing.length)
-        canvas.quads(panes(bars, np.array([0.05]), 0.05 / thing.length, 0.9), final, labels.FENCE, True)
-        canvas.quads(panes(np.arange(0, 1, 0.125), np.array([0.05, 0.9]), 0.125, 0.08), final, labels.FENCE, True)
+            cv2.fillPoly(canvas.tags, [canvas.pixels(camera)], (labels.FENCE,), cv2.LINE_8, 3)
+        canvas.quads(_to_camera(canvas, parts), final, labels.FENCE, depth < 40)
         return
     canvas.polygon(camera, final, labels.FENCE)
-    if thing.style == "brick" and depth < 40:
-        canvas.quads(panes(np.arange(0, 1, 0.25), np.arange(0.12, 1, 0.17), 0.25, 0.025), darker)
-    if thing.style == "wood" and depth < 50:
-        canvas.quads(panes(np.arange(0, 1, 0.2 / thing.length), np.array([0.0]), 0.03 / thing.length, 1.0), darker)
-    if thing.style == "guardrail":
-        canvas.quads(panes(np.arange(0, 1, 0.125), np.array([0.42]), 0.125, 0.14), darker)
-        for end in (-half, half):
-            post = placed(thing.x, thing.y, thing.heading, np.array([(0, end, 0.0), (0, end, h)]))
-            canvas.line(canvas.view.to_camera(post), darker, 0.1, labels.FENCE)
+    darker = canvas.shade(thing.colour, depth, light * 0.72)
+    if depth < 40:
+        canvas.quads(_to_camera(canvas, parts), darker)
+    if thing.style == "guardrail" and depth < 60:
+        post = placed(thing.x, thing.y, thing.heading, np.array([(0, 0, 0.0), (0, 0, thing.height)]))
+        canvas.line(canvas.view.to_camera(post), darker, 0.1, labels.FENCE)
 
 
 def draw_pole(canvas: Canvas, thing: Thing) -> None:
@@ -283,9 +341,12 @@ def draw_pole(canvas: Canvas, thing: Thing) -> None:
     canvas.line(stem, grey, 0.14, labels.POLE)
     if thing.style != "lamp":
         return
-    arm = placed(thing.x, thing.y, thing.heading, np.array([(0, 0, thing.height), (0, 1.6, thing.height + 0.25)]))
+    arm = placed(
+        thing.x, thing.y, thing.heading, np.array([(0, 0, thing.height), (0, 1.6, thing.height + 0.25)])
+    )
     canvas.line(view.to_camera(arm), grey, 0.1, labels.POLE)
-    head = np.array([(-0.3, -0.08), (0.3, -0.08), (0.3, 0.08), (-0.3, 0.08)]) + (0, thing.height + 0.22)
+    low, high = thing.height + 0.14, thing.height + 0.3
+    head = np.array([(-0.3, low), (0.3, low), (0.3, high), (-0.3, high)])
     points = canvas.card(arm[1, 0], arm[1, 1], head)
     lit = canvas.look.time_of_day == "night"
     if points[:, 2].min() > NEAR:

@@ -26,16 +26,16 @@ from leo_drive.data.synthetic.traffic import Cast, Stage
 from leo_drive.data.synthetic.world import Drive, Thing, generator
 
 SITUATIONS = {
-    "cruise": 0.14,
-    "follow": 0.14,
-    "lead_brakes": 0.09,
-    "queue": 0.08,
+    "cruise": 0.1,
+    "follow": 0.13,
+    "lead_brakes": 0.07,
+    "queue": 0.065,
     "red": 0.12,
-    "green": 0.11,
-    "amber": 0.06,
-    "crossing": 0.11,
-    "turn_left": 0.055,
-    "turn_right": 0.055,
+    "green": 0.105,
+    "amber": 0.075,
+    "crossing": 0.145,
+    "turn_left": 0.075,
+    "turn_right": 0.075,
     "lane_change": 0.04,
 }
 _INTERRUPTED = ("red", "crossing", "queue")
@@ -102,10 +102,15 @@ def sample_drive(seed: int) -> Drive:
         junction = (zebra or stop_line or 5) + float(rng.uniform(8, 10))
     elif busy and not lit and rng.random() < 0.2:
         junction = (zebra or 8.0) + float(rng.uniform(9, 30))
-    parking = tuple(bool(b) for b in rng.random(2) < 0.34) if plan.place in ("city", "suburb") and not turning else (False, False)
+    parking = (
+        tuple(bool(b) for b in rng.random(2) < 0.42)
+        if plan.place in ("city", "suburb") and not turning
+        else (False, False)
+    )
     straight = junction is not None or lit or plan.situation in ("crossing", "lane_change")
     road = sample_road(
-        rng, RoadPlan(plan.place, plan.keep, straight, junction, zebra, stop_line, parking, turning)  # type: ignore[arg-type]
+        rng,
+        RoadPlan(plan.place, plan.keep, straight, junction, zebra, stop_line, parking, turning),  # type: ignore[arg-type]
     )
     ego, guide, base = _ego(rng, plan, road, travelled)
     stage = Stage(road, guide, base, camera, ego, speed, plan.place, plan.situation, plan.speed, parking)  # type: ignore[arg-type]
@@ -117,7 +122,9 @@ def sample_drive(seed: int) -> Drive:
         things += _lights(rng, cast, stop_line or 5.0)
         light = _light_states(rng, plan)
     things += _signs(generator(seed, 6), cast)
-    return Drive(seed, plan.situation, plan.place, road, camera, look, ego, tuple(cast.actors), tuple(things), light)
+    return Drive(
+        seed, plan.situation, plan.place, road, camera, look, ego, tuple(cast.actors), tuple(things), light
+    )
 
 
 def _ego(rng: np.random.Generator, plan: _Plan, road, travelled: np.ndarray):
@@ -145,7 +152,16 @@ def _fill_cast(rng: np.random.Generator, cast: Cast, plan: _Plan, to_go: float) 
     turning, highway = plan.situation[:4] == "turn", plan.place == "highway"
     if plan.situation == "crossing":
         cast.crossing(cast.stage.road.zebra or to_go + float(rng.uniform(6, 12)))
-    lead_share = {"follow": 1.0, "lead_brakes": 1.0, "queue": 1.0, "crossing": 0.0, "green": 0.3, "red": 0.15, "amber": 0.2, "cruise": 0.0}
+    lead_share = {
+        "follow": 1.0,
+        "lead_brakes": 1.0,
+        "queue": 1.0,
+        "crossing": 0.0,
+        "green": 0.3,
+        "red": 0.15,
+        "amber": 0.2,
+        "cruise": 0.3,
+    }
     if rng.random() < lead_share.get(plan.situation, 0.25):
         cast.lead()
     quiet = rng.random() < 0.3
@@ -153,11 +169,11 @@ def _fill_cast(rng: np.random.Generator, cast: Cast, plan: _Plan, to_go: float) 
         walkers = int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.46, 0.18, 0.14, 0.1, 0.07, 0.05]))
         for _ in range(walkers):
             cast.walker()
-        for _ in range(int(rng.choice([0, 1, 2, 3, 4], p=[0.45, 0.26, 0.15, 0.08, 0.06]))):
+        for _ in range(int(rng.choice([0, 1, 2, 3, 4], p=[0.42, 0.24, 0.15, 0.1, 0.09]))):
             cast.cyclist()
     if not quiet:
         for _ in range(int(rng.choice([0, 1, 2, 3, 4, 6], p=[0.1, 0.3, 0.24, 0.18, 0.12, 0.06]))):
-            cast.oncoming() if rng.random() < 0.6 or highway and rng.random() < 0.5 else cast.beside()
+            cast.oncoming() if rng.random() < 0.6 or (highway and rng.random() < 0.5) else cast.beside()
         if highway:
             for _ in range(int(rng.integers(0, 4))):
                 cast.beside()
@@ -177,12 +193,14 @@ def _lights(rng: np.random.Generator, cast: Cast, stop_line: float) -> list[Thin
     size = float(rng.uniform(0.42, 0.56))
     kerb, seed = (right + 0.5 if road.keep > 0 else left - 0.5), int(rng.integers(1 << 20))
     instance = 900
-    out = []
+    out: list[Thing] = []
 
     def head(s: float, d: float, height: float, style: str, reach: float = 0.0) -> None:
         x, y = road.path.point(s, d)
         heading = float(np.interp(s, road.path.s, road.path.heading))
-        out.append(Thing("light", x, y, heading, size, reach, height, (20, 20, 20), style, seed, instance + len(out)))
+        out.append(
+            Thing("light", x, y, heading, size, reach, height, (20, 20, 20), style, seed, instance + len(out))
+        )
 
     gantry = rng.random() < 0.35
     if gantry:
@@ -219,7 +237,25 @@ def _signs(rng: np.random.Generator, cast: Cast) -> list[Thing]:
         x, y, heading = spot
         style = str(rng.choice(SIGN_STYLES))
         wide = float(rng.uniform(0.8, 1.15))
-        colour = ((20, 80, 170), (20, 100, 60), (240, 240, 235))[int(rng.integers(3))] if style == "direction" else (0, 0, 0)
+        colour = (
+            ((20, 80, 170), (20, 100, 60), (240, 240, 235))[int(rng.integers(3))]
+            if style == "direction"
+            else (0, 0, 0)
+        )
         height = float(rng.uniform(2.2, 2.9))
-        out.append(Thing("sign", x, y, heading, wide, 0.1, height, colour, style, int(rng.integers(1 << 20)), 950 + number))
+        out.append(
+            Thing(
+                "sign",
+                x,
+                y,
+                heading,
+                wide,
+                0.1,
+                height,
+                colour,
+                style,
+                int(rng.integers(1 << 20)),
+                950 + number,
+            )
+        )
     return out

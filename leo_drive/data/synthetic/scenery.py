@@ -13,7 +13,15 @@ FACADES = (
     (150, 84, 66), (168, 112, 84), (196, 176, 146), (214, 206, 190), (232, 230, 224), (132, 128, 122),
     (176, 158, 128), (112, 84, 72), (186, 190, 194), (148, 156, 168), (214, 188, 140), (98, 92, 92),
 )  # fmt: skip
-LEAVES = ((62, 92, 44), (78, 108, 52), (96, 118, 58), (52, 78, 50), (122, 124, 62), (150, 108, 50), (44, 66, 40))
+LEAVES = (
+    (62, 92, 44),
+    (78, 108, 52),
+    (96, 118, 58),
+    (52, 78, 50),
+    (122, 124, 62),
+    (150, 108, 50),
+    (44, 66, 40),
+)
 SIGN_STYLES = ("stop", "limit", "warning", "no entry", "parking", "direction")
 
 
@@ -37,31 +45,53 @@ def sample_scenery_plan(rng: np.random.Generator, place: str) -> SceneryPlan:
         "rural": (("woods", "hedge", "open", "houses"), (0.36, 0.22, 0.36, 0.06)),
         "highway": (("open", "woods", "houses"), (0.55, 0.35, 0.1)),
     }[place]
-    frontage = tuple(str(f) for f in rng.choice(mix[0], 2, p=mix[1]))
+    left, right = (str(f) for f in rng.choice(mix[0], 2, p=mix[1]))
     fence: list[str | None] = [None, None]
     if rng.random() < 0.5:
-        styles = ("guardrail",) if place == "highway" else ("brick", "wood", "railing", "railing", "brick", "guardrail")
+        styles = (
+            ("guardrail",)
+            if place == "highway"
+            else ("brick", "wood", "railing", "railing", "brick", "guardrail")
+        )
         for side in {0: (0,), 1: (1,), 2: (0, 1)}[int(rng.integers(3))]:
             fence[side] = str(rng.choice(styles))
     trees = float(rng.choice([0.0, 0.35, 1.0], p=[0.4, 0.35, 0.25]))
-    return SceneryPlan(place, frontage, (fence[0], fence[1]), trees, place != "rural" and rng.random() < 0.6, rng.random() < 0.3)  # type: ignore[arg-type]
+    return SceneryPlan(
+        place,
+        (left, right),
+        (fence[0], fence[1]),
+        trees,
+        place != "rural" and rng.random() < 0.6,
+        rng.random() < 0.3,
+    )
 
 
 class _Side:
     """Fills one side of one road."""
 
-    def __init__(self, rng: np.random.Generator, path: Path, side: int, gaps: list[tuple[float, float]]) -> None:
+    def __init__(
+        self, rng: np.random.Generator, path: Path, side: int, gaps: list[tuple[float, float]]
+    ) -> None:
         self.rng, self.path, self.side, self.gaps = rng, path, side, gaps
         self.things: list[Thing] = []
 
     def open(self, start: float, end: float) -> bool:
         return all(end < a or start > b for a, b in self.gaps)
 
-    def put(self, kind: str, s: float, d: float, turn: float, size: tuple[float, float, float], colour: tuple, style: str = "") -> None:
+    def put(
+        self,
+        kind: str,
+        s: float,
+        d: float,
+        turn: float,
+        size: tuple[float, float, float],
+        colour: tuple,
+        style: str = "",
+    ) -> None:
         x, y = self.path.point(s, self.side * d)
         heading = float(np.interp(s, self.path.s, self.path.heading)) + turn
         colour = tuple(int(np.clip(c, 0, 255)) for c in colour)
-        self.things.append(Thing(kind, x, y, heading, *size, colour, style, int(self.rng.integers(1 << 30))))  # type: ignore[arg-type]
+        self.things.append(Thing(kind, x, y, heading, *size, colour, style, int(self.rng.integers(1 << 30))))
 
     def buildings(self, start: float, end: float, edge: float, terrace: bool) -> None:
         rng, s = self.rng, start
@@ -73,10 +103,22 @@ class _Side:
             height = float(tall * rng.uniform(0.75, 1.3))
             deep = float(rng.uniform(7, 11))
             base = np.array(FACADES[int(rng.integers(len(FACADES)))]) * rng.uniform(0.8, 1.08)
-            style = "shop" if shops and rng.random() < 0.7 else ("pitched" if rng.random() < (0.35 if terrace else 0.85) else "flat")
+            style = (
+                "shop"
+                if shops and rng.random() < 0.7
+                else ("pitched" if rng.random() < (0.35 if terrace else 0.85) else "flat")
+            )
             if self.open(s, s + wide) and rng.random() < (0.96 if terrace else 0.88):
                 d = setback + deep / 2 + (0 if terrace else rng.uniform(-1, 1))
-                self.put("building", s + wide / 2, d, -self.side * np.pi / 2, (wide, deep, height), tuple(base), style)
+                self.put(
+                    "building",
+                    s + wide / 2,
+                    d,
+                    -self.side * np.pi / 2,
+                    (wide, deep, height),
+                    tuple(base),
+                    style,
+                )
             s += wide + (0.0 if terrace else float(rng.uniform(3, 9)))
 
     def trees(self, start: float, end: float, near: float, far: float, every: float, bare: bool) -> None:
@@ -84,14 +126,30 @@ class _Side:
         conifer = rng.random() < 0.25
         while s < end:
             height = float(rng.uniform(4.5, 11))
-            style = "bare" if bare and rng.random() < 0.85 else ("conifer" if conifer and rng.random() < 0.7 else "round")
+            style = (
+                "bare"
+                if bare and rng.random() < 0.85
+                else ("conifer" if conifer and rng.random() < 0.7 else "round")
+            )
             wide = height * float(rng.uniform(0.35, 0.5) if style == "conifer" else rng.uniform(0.5, 0.85))
             leaf = np.array(LEAVES[int(rng.integers(len(LEAVES)))]) * rng.uniform(0.8, 1.15)
             if self.open(s - 2, s + 2):
-                self.put("tree", s, float(rng.uniform(near, far)), 0.0, (wide, wide, height), tuple(leaf), style)
+                self.put(
+                    "tree", s, float(rng.uniform(near, far)), 0.0, (wide, wide, height), tuple(leaf), style
+                )
             s += float(rng.uniform(0.5, 1.5)) * every
 
-    def stretches(self, kind: str, start: float, end: float, d: float, height: float, colour: tuple, style: str, thick: float) -> None:
+    def stretches(
+        self,
+        kind: str,
+        start: float,
+        end: float,
+        d: float,
+        height: float,
+        colour: tuple,
+        style: str,
+        thick: float,
+    ) -> None:
         for s in np.arange(start, end, 6.0):
             if self.open(s, s + 6):
                 self.put(kind, float(s) + 3, d, 0.0, (thick, 6.05, height), colour, style)
@@ -129,7 +187,9 @@ def sample_scenery(rng: np.random.Generator, road: Road, plan: SceneryPlan) -> l
     return things
 
 
-def _fill(side: _Side, plan: SceneryPlan, index: int, outer: float, kerb: float, start: float, end: float) -> None:
+def _fill(
+    side: _Side, plan: SceneryPlan, index: int, outer: float, kerb: float, start: float, end: float
+) -> None:
     rng, frontage = side.rng, plan.frontage[index]
     if frontage in ("terrace", "houses"):
         side.buildings(start, end, outer, frontage == "terrace")
@@ -154,8 +214,18 @@ def _fill(side: _Side, plan: SceneryPlan, index: int, outer: float, kerb: float,
         tall = float(rng.uniform(6, 9))
         for s in np.arange(start + rng.uniform(0, 20), end, 26.0):
             if side.open(s, s):
-                side.put("pole", float(s), kerb + 0.6, -side.side * np.pi / 2, (0.2, 0.2, tall), (112, 114, 116), "lamp")
+                side.put(
+                    "pole",
+                    float(s),
+                    kerb + 0.6,
+                    -side.side * np.pi / 2,
+                    (0.2, 0.2, tall),
+                    (112, 114, 116),
+                    "lamp",
+                )
     elif rng.random() < 0.4:
         for s in np.arange(start + rng.uniform(0, 20), end, 35.0):
             if side.open(s, s):
-                side.put("pole", float(s), outer, 0.0, (0.2, 0.2, float(rng.uniform(6, 9))), (92, 76, 62), "pole")
+                side.put(
+                    "pole", float(s), outer, 0.0, (0.2, 0.2, float(rng.uniform(6, 9))), (92, 76, 62), "pole"
+                )

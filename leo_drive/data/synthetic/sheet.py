@@ -17,8 +17,12 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def contact_sheet(made: SyntheticClip, width: int = 320) -> Image.Image:
     """One clip: a row of frames, a row of label maps, and every question with its answer below."""
     high = round(width * made.rendered[0].image.shape[0] / made.rendered[0].image.shape[1])
-    frames = np.hstack([cv2.resize(f.image, (width, high), interpolation=cv2.INTER_AREA) for f in made.rendered])
-    maps = [cv2.resize(PALETTE[f.labels], (width, high), interpolation=cv2.INTER_NEAREST) for f in made.rendered]
+    frames = np.hstack(
+        [cv2.resize(f.image, (width, high), interpolation=cv2.INTER_AREA) for f in made.rendered]
+    )
+    maps = [
+        cv2.resize(PALETTE[f.labels], (width, high), interpolation=cv2.INTER_NEAREST) for f in made.rendered
+    ]
     lines = [f"[{q.kind} {q.subject}] {q.text}  {q.answer}" for q in made.questions]
     rows = -(-len(lines) // 2)
     text = np.full((18 * rows + 10, frames.shape[1], 3), 255, np.uint8)

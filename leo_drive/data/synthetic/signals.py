@@ -9,7 +9,9 @@ from leo_drive.data.synthetic import labels
 from leo_drive.data.synthetic.canvas import NEAR, Canvas
 from leo_drive.data.synthetic.world import Thing
 
-_DISC = np.stack([np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1)
+_DISC = np.stack(
+    [np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], axis=1
+)
 _LENSES = (
     ("red", (255, 44, 30), labels.LIGHT_RED),
     ("amber", (255, 176, 20), labels.LIGHT_AMBER),
@@ -41,13 +43,24 @@ def draw_light(canvas: Canvas, thing: Thing, state: str | None) -> None:
     else:
         canvas.line(pole, grey, 0.13, labels.POLE)
     tag = thing.instance * 32
-    board = np.array([(-half * 1.5, -3.5 * half), (half * 1.5, -3.5 * half), (half * 1.5, 3.5 * half), (-half * 1.5, 3.5 * half)])
+    board = np.array(
+        [
+            (-half * 1.5, -3.5 * half),
+            (half * 1.5, -3.5 * half),
+            (half * 1.5, 3.5 * half),
+            (-half * 1.5, 3.5 * half),
+        ]
+    )
     if thing.seed % 2:
         edge = canvas.shade((225, 225, 225), depth)
-        canvas.polygon(_card(canvas, thing, board * 1.07 + (0, centre)), edge, tag + labels.SIGN)
-        canvas.polygon(_card(canvas, thing, board + (0, centre)), canvas.shade((16, 16, 18), depth), tag + labels.SIGN)
+        canvas.polygon(_card(canvas, thing, board * 1.07 + np.array([0, centre])), edge, tag + labels.SIGN)
+        canvas.polygon(
+            _card(canvas, thing, board + np.array([0, centre])),
+            canvas.shade((16, 16, 18), depth),
+            tag + labels.SIGN,
+        )
     else:
-        slim = board * (0.72, 0.96) + (0, centre)
+        slim = board * (0.72, 0.96) + np.array([0, centre])
         canvas.polygon(_card(canvas, thing, slim), canvas.shade((22, 23, 25), depth), tag + labels.SIGN)
     for index, (name, colour, label) in enumerate(_LENSES):
         up = centre + (1 - index) * 2.05 * half
@@ -59,7 +72,9 @@ def draw_light(canvas: Canvas, thing: Thing, state: str | None) -> None:
             continue
         canvas.polygon(points, canvas.emit(colour, depth * 0.5), tag + label)
         core = tuple(0.45 * c + 140 for c in colour)
-        canvas.polygon(_card(canvas, thing, _DISC * (half * 0.4) + (0, up)), canvas.emit(core, depth * 0.5), tag + label)
+        canvas.polygon(
+            _card(canvas, thing, _DISC * (half * 0.4) + (0, up)), canvas.emit(core, depth * 0.5), tag + label
+        )
         canvas.glow(points.mean(axis=0), half * 1.5, colour, tag + label)
 
 
@@ -74,7 +89,7 @@ def draw_sign(canvas: Canvas, thing: Thing) -> None:
     canvas.line(points, canvas.shade((120, 122, 124), depth), 0.08, labels.POLE)
     tag = thing.instance * 32 + labels.SIGN
 
-    def part(outline: np.ndarray, colour: tuple) -> None:
+    def part(outline: np.ndarray | list[tuple[float, float]], colour: tuple) -> None:
         card = _card(canvas, thing, np.asarray(outline, float) * r + (0, z))
         canvas.polygon(card, canvas.shade(colour, depth, 1.12), tag)
 
@@ -106,7 +121,15 @@ def draw_sign(canvas: Canvas, thing: Thing) -> None:
         part(board * 1.05, white)
         part(board, thing.colour)
         for row in (-0.4, 0.02, 0.44):
-            part([(-1.5, row - 0.09), (0.4 + 0.3 * (thing.seed % 4), row - 0.09), (0.4 + 0.3 * (thing.seed % 4), row + 0.09), (-1.5, row + 0.09)], white)
+            part(
+                [
+                    (-1.5, row - 0.09),
+                    (0.4 + 0.3 * (thing.seed % 4), row - 0.09),
+                    (0.4 + 0.3 * (thing.seed % 4), row + 0.09),
+                    (-1.5, row + 0.09),
+                ],
+                white,
+            )
 
 
 def _number(canvas: Canvas, thing: Thing, text: str, depth: float) -> None:
@@ -118,4 +141,13 @@ def _number(canvas: Canvas, thing: Thing, text: str, depth: float) -> None:
     scale = tall / 21
     (wide, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     place = (int(u - wide / 2), int(v + tall / 2))
-    cv2.putText(canvas.image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, canvas.shade((28, 28, 30), depth), max(1, round(tall / 7)), cv2.LINE_AA)
+    cv2.putText(
+        canvas.image,
+        text,
+        place,
+        cv2.FONT_HERSHEY_SIMPLEX,
+        scale,
+        canvas.shade((28, 28, 30), depth),
+        max(1, round(tall / 7)),
+        cv2.LINE_AA,
+    )

@@ -55,18 +55,28 @@ class Cast:
 
     def _room(self, s: float, d: float, length: float, width: float) -> bool:
         for other_s, other_d, other_length, other_width in self._taken:
-            if abs(s - other_s) < (length + other_length) / 2 + 1.2 and abs(d - other_d) < (width + other_width) / 2 + 0.35:
+            if (
+                abs(s - other_s) < (length + other_length) / 2 + 1.2
+                and abs(d - other_d) < (width + other_width) / 2 + 0.35
+            ):
                 return False
         self._taken.append((s, d, length, width))
         return True
 
-    def _add(self, kind: str, role: str, motion: Motion, size: tuple[float, float, float], **more: object) -> None:
+    def _add(
+        self,
+        kind: str,
+        role: str,
+        motion: Motion,
+        size: tuple[float, float, float],
+        brakes: tuple[float, float] | None = None,
+    ) -> None:
         number = len(self.actors) + 1
         paint = str(self.rng.choice(COLOURS, p=(0.17, 0.16, 0.17, 0.14, 0.16, 0.1, 0.1)))
         shades = PAINTS[paint]
         colour = shades[int(self.rng.integers(len(shades)))]
         seed, style = int(self.rng.integers(1 << 30)), int(self.rng.integers(4))
-        self.actors.append(Actor(number, kind, role, motion, size, colour, paint, seed=seed, style=style, **more))  # type: ignore[arg-type]
+        self.actors.append(Actor(number, kind, role, motion, size, colour, paint, brakes, style, seed))
 
     def _vehicle(self, heavy: float) -> tuple[str, tuple[float, float, float]]:
         rng = self.rng
@@ -75,9 +85,10 @@ class Cast:
             kind = str(rng.choice(["truck", "bus"]))
         elif rng.random() < 0.16:
             kind = "van"
-        w, l, h = SIZES[kind]
+        width, length, height = SIZES[kind]
         scale = rng.uniform(0.94, 1.07)
-        return kind, (w * float(rng.uniform(0.96, 1.04)), l * float(scale), h * float(rng.uniform(0.96, 1.1)))
+        wide, tall = float(rng.uniform(0.96, 1.04)), float(rng.uniform(0.96, 1.1))
+        return kind, (width * wide, length * float(scale), height * tall)
 
     def lead(self) -> None:
         """The vehicle ahead of us in our lane."""
@@ -85,7 +96,12 @@ class Cast:
         kind, size = self._vehicle(0.22)
         way, speed = stage.way, stage.speed
         brakes: tuple[float, float] | None = None
-        gap = float(rng.choice([rng.uniform(5.5, 9), rng.uniform(9, 14.5), rng.uniform(15, 24), rng.uniform(30, 46)], p=[0.22, 0.22, 0.32, 0.24]))
+        gap = float(
+            rng.choice(
+                [rng.uniform(5.5, 9), rng.uniform(9, 14.5), rng.uniform(15, 24), rng.uniform(30, 46)],
+                p=[0.2, 0.16, 0.24, 0.4],
+            )
+        )
         if stage.turning:
             gap = float(rng.uniform(12, 24))
         own = speed.copy()
@@ -105,23 +121,35 @@ class Cast:
         else:
             change = str(rng.choice(["closing", "same", "leaving"], p=[0.45, 0.27, 0.28]))
             cruise = float(speed.mean())
-            rate = {"closing": rng.uniform(0.25, 0.6), "same": 0.0, "leaving": -rng.uniform(0.2, 0.5)}[change] * min(cruise, 14.0)
+            rate = {"closing": rng.uniform(0.25, 0.6), "same": 0.0, "leaving": -rng.uniform(0.2, 0.5)}[
+                change
+            ] * min(cruise, 14.0)
             if change == "closing":
                 gap = float(rng.uniform(6, 17))
             if change == "leaving":
                 gap = max(gap, 5.5 - 4 * rate)
             own = np.maximum(speed - rate, 0)
-            if stage.situation == "lead_brakes" or change == "closing" and rng.random() < 0.5:
+            if stage.situation == "lead_brakes" or (change == "closing" and rng.random() < 0.5):
                 gap = min(gap, 20.0)
                 brakes = (NOW - float(rng.uniform(0.3, 2.5)), 99.0)
         s = stage.base + gap + size[1] / 2 + distance_from_speed(own)
         self._taken.append((gap + size[1] / 2, 0.0, size[1], size[0]))
-        self._add(kind, "lead", Motion(stage.guide, s, np.full_like(TIMES, float(rng.normal(0, 0.12)))), size, brakes=brakes)
+        self._add(
+            kind,
+            "lead",
+            Motion(stage.guide, s, np.full_like(TIMES, float(rng.normal(0, 0.12)))),
+            size,
+            brakes=brakes,
+        )
 
     def _lane(self, direction: int) -> float | None:
         stage = self.stage
         if stage.turning:
-            return None if direction > 0 else -stage.road.keep * (stage.road.junction.half_width if stage.road.junction else 3.2)
+            return (
+                None
+                if direction > 0
+                else -stage.road.keep * (stage.road.junction.half_width if stage.road.junction else 3.2)
+            )
         lanes = [c for c, way in stage.road.lanes if way == direction and abs(c) > 1.5]
         return float(self.rng.choice(lanes)) if lanes else None
 
@@ -150,7 +178,9 @@ class Cast:
         held = self._held(s, -1)
         if held is None or not self._room(s, lane, size[1] + 2, size[0]):
             return
-        speed = 0.0 if held else float(rng.uniform(6, 13) if stage.place != "highway" else rng.uniform(18, 30))
+        speed = (
+            0.0 if held else float(rng.uniform(6, 13) if stage.place != "highway" else rng.uniform(18, 30))
+        )
         along = stage.base + s - speed * (TIMES - NOW)
         self._add(kind, "oncoming", Motion(stage.guide, along, np.full_like(TIMES, lane), 2), size)
 
@@ -182,10 +212,23 @@ class Cast:
             count = int(rng.integers(1, 3)) if few else int(rng.integers(3, 7))
             for _ in range(count):
                 kind, size = self._vehicle(0.04)
-                away = [abs(s - x) for x in (stage.road.zebra, stage.road.junction.y if stage.road.junction else None, stage.road.stop_line) if x is not None]
+                away = [
+                    abs(s - x)
+                    for x in (
+                        stage.road.zebra,
+                        stage.road.junction.y if stage.road.junction else None,
+                        stage.road.stop_line,
+                    )
+                    if x is not None
+                ]
                 if min(away, default=99) > 8 and self._room(s, d, size[1], size[0]):
                     ours = side == stage.road.keep
-                    fixed = Motion(stage.guide, np.full_like(TIMES, stage.base + s), np.full_like(TIMES, d), 0 if ours else 2)
+                    fixed = Motion(
+                        stage.guide,
+                        np.full_like(TIMES, stage.base + s),
+                        np.full_like(TIMES, d),
+                        0 if ours else 2,
+                    )
                     self._add(kind, "parked", fixed, size)
                 s += float(rng.uniform(5.8, 9))
 
@@ -207,7 +250,9 @@ class Cast:
         along = place + speed * (TIMES - NOW)
         self._add(kind, "cross", Motion(path, along, np.zeros_like(TIMES)), size)
 
-    def kerbside(self, rng: np.random.Generator, beyond: float, far: float = 26.0) -> tuple[float, float, float] | None:
+    def kerbside(
+        self, rng: np.random.Generator, beyond: float, far: float = 26.0
+    ) -> tuple[float, float, float] | None:
         """A free place beside the road, in view now: x, y and the heading of the road there."""
         stage = self.stage
         left, right = stage.road.edges
@@ -229,7 +274,6 @@ class Cast:
     def walker(self) -> None:
         """Someone on foot beside the road, walking along it or standing."""
         rng, stage = self.rng, self.stage
-        left, right = stage.road.edges
         walk = max((p.right - p.left for p in stage.road.pavements), default=1.4)
         spot = self.kerbside(rng, float(rng.uniform(0.4, max(0.6, walk - 0.4))), far=22.0)
         if spot is None:
@@ -243,7 +287,12 @@ class Cast:
         along = 30.0 + speed * (TIMES - NOW)
         turn = int(rng.choice([-1, 0, 1, 2])) if standing else 0
         size = (0.5, 0.4, float(rng.uniform(1.55, 1.92)))
-        self._add("pedestrian", "standing" if standing else "walking", Motion(path_through(line), along, np.zeros_like(TIMES), turn), size)
+        self._add(
+            "pedestrian",
+            "standing" if standing else "walking",
+            Motion(path_through(line), along, np.zeros_like(TIMES), turn),
+            size,
+        )
 
     def crossing(self, ahead: float) -> None:
         """One to three people walking across the road in front of us."""
@@ -265,7 +314,9 @@ class Cast:
             spot = self.kerbside(rng, 0.8, far=16.0)
             if spot is None:
                 return
-            path = path_through(np.array([spot[:2], (spot[0] + 5 * np.sin(spot[2]), spot[1] + 5 * np.cos(spot[2]))]))
+            path = path_through(
+                np.array([spot[:2], (spot[0] + 5 * np.sin(spot[2]), spot[1] + 5 * np.cos(spot[2]))])
+            )
             turn = int(rng.choice([-1, 0, 1]))
             fixed = Motion(path, np.zeros_like(TIMES), np.zeros_like(TIMES), turn)
             self._add("bicycle", "parked", fixed, (0.5, 1.75, 1.1))
@@ -282,7 +333,13 @@ class Cast:
         if held is None or not self._room(s, side * edge, 1.9, 0.7):
             return
         own = float(np.interp(NOW, TIMES, stage.speed))
-        speed = 0.0 if held else float(rng.uniform(3.0, 6.0)) if own > 2 or not ours else float(rng.uniform(1.5, 5))
+        speed = (
+            0.0
+            if held
+            else float(rng.uniform(3.0, 6.0))
+            if own > 2 or not ours
+            else float(rng.uniform(1.5, 5))
+        )
         along = stage.base + s + (1 if ours else -1) * speed * (TIMES - NOW)
         motion = Motion(stage.guide, along, np.full_like(TIMES, side * edge), 0 if ours else 2)
         self._add("cyclist", "riding", motion, (0.6, 1.75, 1.75))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leo_drive.data.synthetic import labels
-from leo_drive.data.synthetic.canvas import NEAR, Canvas, placed
+from leo_drive.data.synthetic.canvas import NEAR, Canvas
 from leo_drive.data.synthetic.world import Actor
 
 # Shares of the length (from the rear) and of the height: where the cabin stands on the body.
@@ -19,7 +19,9 @@ PROFILES = {
 }
 CAR_STYLES = ("hatchback", "saloon", "suv", "estate")
 
-_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 11)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 11)[:-1])], axis=1)
+_CIRCLE = np.stack(
+    [np.cos(np.linspace(0, 2 * np.pi, 11)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 11)[:-1])], axis=1
+)
 
 
 def _inset(quad: np.ndarray, left: float, right: float, low: float, high: float) -> np.ndarray:
@@ -43,6 +45,9 @@ class _Painter:
         sin, cos = np.sin(self.heading), np.cos(self.heading)
         self.eye = (dx * cos - dy * sin, dx * sin + dy * cos, view.eye[2])
         self.depth = float(np.hypot(dx, dy))
+        # The vehicle's own metres straight to the camera's: one product for each face.
+        self._turn = view.rotation @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        self._shift = view.rotation @ np.array([-dx, -dy, -view.eye[2]])
         self.detail = self.depth < 60
         self.tag = actor.instance * 32 + labels.VEHICLE
         look = canvas.look
@@ -54,14 +59,16 @@ class _Painter:
         }
 
     def camera(self, local: np.ndarray) -> np.ndarray:
-        return self.canvas.view.to_camera(placed(self.x, self.y, self.heading, local))
+        return local @ self._turn.T + self._shift
 
     def face(self, local: np.ndarray, colour: tuple, light: float, tag: int | None = None) -> None:
         points = self.camera(np.asarray(local, float))
         if points[:, 2].max() > NEAR:
             self.canvas.polygon(points, self.canvas.shade(colour, self.depth, light), tag or self.tag)
 
-    def lamp(self, local: np.ndarray, colour: tuple, lit: bool, tag: int | None = None, glow: float = 0.3) -> None:
+    def lamp(
+        self, local: np.ndarray, colour: tuple, lit: bool, tag: int | None = None, glow: float = 0.3
+    ) -> None:
         points = self.camera(np.asarray(local, float))
         if points[:, 2].min() <= NEAR:
             return
@@ -86,7 +93,9 @@ def draw_vehicle(canvas: Canvas, actor: Actor, t: float) -> None:
 def _wheels(p: _Painter, side: int, half: float, length: float, radius: float, at: tuple[float, ...]) -> None:
     for share in at:
         y = (share - 0.5) * length
-        ring = np.stack([np.full(10, side * half * 1.005), y + radius * _CIRCLE[:, 0], radius + radius * _CIRCLE[:, 1]], 1)
+        ring = np.stack(
+            [np.full(10, side * half * 1.005), y + radius * _CIRCLE[:, 0], radius + radius * _CIRCLE[:, 1]], 1
+        )
         p.face(ring, (22, 22, 24), 0.9)
         if p.detail:
             hub = ring.copy()
@@ -94,11 +103,17 @@ def _wheels(p: _Painter, side: int, half: float, length: float, radius: float, a
             p.face(hub, (128, 130, 134), 0.9)
 
 
-def _end_quad(half_low: float, half_high: float, y_low: float, y_high: float, z0: float, z1: float) -> np.ndarray:
-    return np.array([[-half_low, y_low, z0], [half_low, y_low, z0], [half_high, y_high, z1], [-half_high, y_high, z1]])
+def _end_quad(
+    half_low: float, half_high: float, y_low: float, y_high: float, z0: float, z1: float
+) -> np.ndarray:
+    return np.array(
+        [[-half_low, y_low, z0], [half_low, y_low, z0], [half_high, y_high, z1], [-half_high, y_high, z1]]
+    )
 
 
-def _side_quad(x: float, x_top: float, ys: tuple[float, float], tops: tuple[float, float], z0: float, z1: float):
+def _side_quad(
+    x: float, x_top: float, ys: tuple[float, float], tops: tuple[float, float], z0: float, z1: float
+):
     return np.array([[x, ys[0], z0], [x, ys[1], z0], [x_top, tops[1], z1], [x_top, tops[0], z1]])
 
 
@@ -110,20 +125,26 @@ def _two_volumes(p: _Painter, profile: tuple[float, ...], t: float) -> None:
     foot, roof_rear, roof_front, cowl, belt_share = profile
     ys = [rear + share * length for share in (foot, roof_rear, roof_front, cowl)]
     floor, belt = 0.24, belt_share * height
-    glass = tuple(0.25 * c * a + 20 for c, a in zip(p.canvas.look.haze_colour, p.canvas.look.ambient, strict=True))
+    glass = tuple(
+        0.25 * c * a + 20 for c, a in zip(p.canvas.look.haze_colour, p.canvas.look.ambient, strict=True)
+    )
     side = 1 if p.eye[0] > 0 else -1
     name = "right" if side > 0 else "left"
     from_rear, from_front = p.eye[1] < rear, p.eye[1] > front
     beside = abs(p.eye[0]) > half
     if p.eye[2] > belt:
-        deck = np.array([[-half, rear, belt], [half, rear, belt], [half, front, belt * 0.94], [-half, front, belt * 0.94]])
+        deck = np.array(
+            [[-half, rear, belt], [half, rear, belt], [half, front, belt * 0.94], [-half, front, belt * 0.94]]
+        )
         p.face(deck, colour, 1.06)
     if beside:
         x = side * half
         skirt = np.array([[x, rear, floor], [x, front, floor], [x, front, belt * 0.94], [x, rear, belt]])
         p.face(skirt, colour, p.sides[name])
         if p.detail:
-            lower = np.array([[x, rear, floor], [x, front, floor], [x, front, floor + 0.12], [x, rear, floor + 0.12]])
+            lower = np.array(
+                [[x, rear, floor], [x, front, floor], [x, front, floor + 0.12], [x, rear, floor + 0.12]]
+            )
             p.face(lower, tuple(0.45 * c for c in colour), 0.8)
         _wheels(p, side, half, length, 0.215 * height, (0.19, 0.81))
         cabin = _side_quad(side * half * 0.98, side * top_half, (ys[0], ys[3]), (ys[1], ys[2]), belt, height)
@@ -138,12 +159,21 @@ def _two_volumes(p: _Painter, profile: tuple[float, ...], t: float) -> None:
         end = _end_quad(half, half, y, y, floor, belt if from_rear else belt * 0.94)
         p.face(end, colour, light)
         foot_y, roof_y = (ys[0], ys[1]) if from_rear else (ys[3], ys[2])
-        pane = _end_quad(half * 0.97, top_half, foot_y + 0.01 * sign, roof_y, belt * (1 if from_rear else 0.97), height)
+        pane = _end_quad(
+            half * 0.97, top_half, foot_y + 0.01 * sign, roof_y, belt * (1 if from_rear else 0.97), height
+        )
         p.face(pane, colour, light * 1.02)
         p.face(_inset(pane, 0.08, 0.92, 0.1, 0.86), glass, 1.0)
         _ends(p, end, y + 0.02 * sign, from_rear, t, pane)
     if p.eye[2] > height:
-        top = np.array([[-top_half, ys[1], height], [top_half, ys[1], height], [top_half, ys[2], height], [-top_half, ys[2], height]])
+        top = np.array(
+            [
+                [-top_half, ys[1], height],
+                [top_half, ys[1], height],
+                [top_half, ys[2], height],
+                [-top_half, ys[2], height],
+            ]
+        )
         p.face(top, colour, 1.1)
 
 
@@ -156,10 +186,10 @@ def _ends(p: _Painter, end: np.ndarray, y: float, rear: bool, t: float, pane: np
     p.face(_inset(face, 0.0, 1.0, 0.0, 0.2), dark, 0.8)
     if rear:
         braking = p.actor.braking(t)
-        red = (255, 50, 36) if braking else ((190, 18, 14) if night else (120, 16, 18))
+        red = (255, 50, 36) if braking else ((135, 10, 8) if night else (105, 16, 18))
         tag = p.actor.instance * 32 + labels.BRAKE_LAMP if braking else None
         for a, b in ((0.02, 0.2), (0.8, 0.98)):
-            p.lamp(_inset(face, a, b, 0.56, 0.9), red, braking or night, tag, 0.34 if braking else 0.12)
+            p.lamp(_inset(face, a, b, 0.56, 0.9), red, braking or night, tag, 0.34 if braking else 0.0)
             if braking:
                 p.lamp(_inset(face, a + 0.04, b - 0.04, 0.64, 0.82), (255, 190, 170), True, tag, 0.0)
         if braking:
@@ -171,7 +201,13 @@ def _ends(p: _Painter, end: np.ndarray, y: float, rear: bool, t: float, pane: np
     else:
         p.face(_inset(face, 0.26, 0.74, 0.42, 0.8), dark, 0.7)
         for a, b in ((0.03, 0.22), (0.78, 0.97)):
-            p.lamp(_inset(face, a, b, 0.56, 0.84), (255, 250, 225) if night else (215, 220, 226), night, None, 0.35)
+            p.lamp(
+                _inset(face, a, b, 0.56, 0.84),
+                (255, 250, 225) if night else (215, 220, 226),
+                night,
+                None,
+                0.35,
+            )
         p.face(_inset(face, 0.34, 0.66, 0.14, 0.3), (225, 225, 225), 0.9)
 
 
@@ -190,13 +226,27 @@ def _tall_box(p: _Painter, t: float) -> None:
     x = side * half
 
     def cab_side() -> None:
-        p.face(np.array([[x, box_front + 0.1, floor], [x, front, floor], [x, front, 2.6], [x, box_front + 0.1, 2.6]]), cab, light)
-        p.face(np.array([[x, front - 1.5, 1.5], [x, front - 0.3, 1.5], [x, front - 0.4, 2.3], [x, front - 1.5, 2.3]]), glass, 0.9)
+        p.face(
+            np.array(
+                [[x, box_front + 0.1, floor], [x, front, floor], [x, front, 2.6], [x, box_front + 0.1, 2.6]]
+            ),
+            cab,
+            light,
+        )
+        p.face(
+            np.array(
+                [[x, front - 1.5, 1.5], [x, front - 0.3, 1.5], [x, front - 0.4, 2.3], [x, front - 1.5, 2.3]]
+            ),
+            glass,
+            0.9,
+        )
 
     if abs(p.eye[0]) > half:
         if not bus and not from_front:
             cab_side()
-        wall = np.array([[x, rear, floor + 0.1], [x, box_front, floor + 0.1], [x, box_front, height], [x, rear, height]])
+        wall = np.array(
+            [[x, rear, floor + 0.1], [x, box_front, floor + 0.1], [x, box_front, height], [x, rear, height]]
+        )
         p.face(wall, colour, light)
         if bus:
             p.face(_inset(wall, 0.03, 0.97, 0.42, 0.78), glass, 0.95)
@@ -220,10 +270,10 @@ def _tall_box(p: _Painter, t: float) -> None:
             p.face(_end_quad(half * 0.9, half * 0.9, rear, rear, 0.35, floor + 0.12), (50, 50, 52), 0.8)
         braking = p.actor.braking(t)
         dark = p.canvas.look.time_of_day != "day"
-        red = (255, 50, 36) if braking else ((190, 18, 14) if dark else (120, 16, 18))
+        red = (255, 50, 36) if braking else ((135, 10, 8) if dark else (105, 16, 18))
         tag = p.actor.instance * 32 + labels.BRAKE_LAMP if braking else None
         for a, b in ((0.02, 0.15), (0.85, 0.98)):
-            p.lamp(_inset(end, a, b, 0.06, 0.2), red, braking or dark, tag, 0.36 if braking else 0.14)
+            p.lamp(_inset(end, a, b, 0.06, 0.2), red, braking or dark, tag, 0.36 if braking else 0.0)
             if braking:
                 p.lamp(_inset(end, a + 0.03, b - 0.03, 0.09, 0.17), (255, 190, 170), True, tag, 0.0)
         p.face(_inset(end, 0.38, 0.62, 0.03, 0.06), (225, 225, 225), 0.9)
@@ -239,5 +289,7 @@ def _tall_box(p: _Painter, t: float) -> None:
             p.face(_end_quad(half, half, box_front, box_front, 2.6, height), colour, p.sides["front"])
         night = p.canvas.look.time_of_day != "day" or p.canvas.look.weather in ("fog", "rain")
         for a, b in ((0.05, 0.2), (0.8, 0.95)):
-            p.lamp(_inset(end, a, b, 0.07, 0.2), (255, 250, 225) if night else (210, 214, 220), night, None, 0.35)
+            p.lamp(
+                _inset(end, a, b, 0.07, 0.2), (255, 250, 225) if night else (210, 214, 220), night, None, 0.35
+            )
         p.face(_inset(end, 0.36, 0.64, 0.05, 0.13), (225, 225, 225), 0.9)

@@ -1,0 +1,54 @@
+"""Nothing can be answered well without the picture."""
+
+from collections import Counter
+
+import pytest
+
+from leo_drive.data.synthetic import CHOICES, wordings
+from leo_drive.data.synthetic.balance import Balance
+from leo_drive.data.synthetic.questions import Question
+
+
+def test_at_least_twelve_questions_a_clip_after_balancing(scenes, balanced):
+    assert len(balanced) / len(scenes) >= 12
+
+
+def test_every_kind_comes_up(balanced):
+    assert set(CHOICES) <= set(balanced.kind)
+
+
+def test_the_commonest_answer_is_not_much_commoner(baseline):
+    large = baseline[baseline.n >= 40]
+    for row in large.itertuples():
+        assert row.majority < 1.3 / row.values + 0.04, row
+
+
+def test_wordings_are_many_and_do_not_tell_the_answer(scenes):
+    for kind in CHOICES:
+        subject = {"presence": "cyclist", "side": "vehicle", "count": "pedestrian"}.get(kind, "")
+        assert len(wordings(kind, subject)) >= 8
+    for *_, questions in scenes[:10]:
+        assert all(q.text in wordings(q.kind, q.subject) for q in questions)
+
+
+@pytest.mark.parametrize(
+    "text, kind, subject",
+    [
+        ("Is there a vehicle ahead?", "vehicle_ahead", ""),
+        ("Is there a cyclist?", "presence", "cyclist"),
+        ("What should the driver do?", "what_to_do", ""),
+        ("What colour is the traffic light?", "traffic_light", ""),
+        ("Describe the scene.", "description", ""),
+    ],
+)
+def test_the_questions_people_ask_first_are_among_them(text, kind, subject):
+    assert text in wordings(kind, subject)
+
+
+def test_the_balance_holds_back_what_is_ahead():
+    balance = Balance()
+    taken = Counter()
+    for value in ["yes"] * 50 + ["no"] * 10:
+        if balance.take(Question("crossing", "", "?", ".", value, ("yes", "no"))):
+            taken[value] += 1
+    assert taken["yes"] <= 4 and abs(taken["yes"] - taken["no"]) <= 5
