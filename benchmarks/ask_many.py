@@ -49,7 +49,9 @@ def plain(leo: Leo, clip: Clip, questions: list[str]) -> list[str]:
             pad_token_id=leo.processor.tokenizer.pad_token_id,
             eos_token_id=leo.processor.end_token_ids,
         )
-        texts.append(leo.processor.tokenizer.decode(output[0, len(prompt) :], skip_special_tokens=True).strip())
+        texts.append(
+            leo.processor.tokenizer.decode(output[0, len(prompt) :], skip_special_tokens=True).strip()
+        )
     return texts
 
 
@@ -83,7 +85,9 @@ def main(
             for name, seconds in together[0].timings.items():
                 parts[name].append(seconds)
     slow, fast = (statistics.median(times[side]) for side in ("plain", "shared"))
-    print(f"{questions} questions on 5 frames, {leo.name}, {leo.model.device}, same answers, median of {runs}")
+    print(
+        f"{questions} questions on 5 frames, {leo.name}, {leo.model.device}, same answers, median of {runs}"
+    )
     print(f"plain   {slow:8.3f} s")
     print(f"shared  {fast:8.3f} s")
     print(f"ratio   {slow / fast:8.1f}")

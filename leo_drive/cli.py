@@ -39,11 +39,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
     'leo-drive ask frames/ "What should the driver do?" --json'
 )
 def ask(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, an image, or a folder of images.", show_default=False)],
-    questions: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="One question or several.", show_default=False)],
-    at: Annotated[float | None, typer.Option(help="Time of the last frame, in seconds; the end by default.")] = None,
+    video: Annotated[
+        Path,
+        typer.Argument(metavar="VIDEO", help="A video, an image, or a folder of images.", show_default=False),
+    ],
+    questions: Annotated[
+        list[str], typer.Argument(metavar="QUESTION...", help="One question or several.", show_default=False)
+    ],
+    at: Annotated[
+        float | None, typer.Option(help="Time of the last frame, in seconds; the end by default.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="How far back the frames reach.")] = 5.0,
-    frames: Annotated[int | None, typer.Option(help="How many frames; as the model was trained by default.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="How many frames; as the model was trained by default.")
+    ] = None,
     camera: Annotated[str | None, typer.Option(help="Which camera, where a source has several.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
     model: ModelOption = "nano",
@@ -69,7 +78,9 @@ def ask(
     with spinner("answering"):
         answers = leo.ask(clip, questions, max_new_tokens=max_tokens)
     if as_json:
-        print_json([{**a.as_dict(), "source": str(video), "camera": clip.camera, "model": model} for a in answers])
+        print_json(
+            [{**a.as_dict(), "source": str(video), "camera": clip.camera, "model": model} for a in answers]
+        )
         return
     times = ", ".join(f"{t:.1f}" for t in clip.timestamps)
     out.print(f"[dim]{video}, frames at {times} s[/dim]", highlight=False)
@@ -92,7 +103,9 @@ def synth(
     width: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=64)] = 640,
     height: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=36)] = 360,
     video: Annotated[bool, typer.Option("--video", help="Also write every clip as mp4.")] = False,
-    labels: Annotated[bool, typer.Option("--labels", help="Also write label maps, for dense supervision.")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Also write label maps, for dense supervision.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes that draw.", min=1)] = os.cpu_count() or 1,
 ) -> None:
     """Draw labelled dashcam clips in LingoQA's layout, with questions whose answers are true."""
@@ -182,7 +195,12 @@ def main() -> None:
         err.print(f"leo-drive: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(error.exit_status)
     except PermissionError as error:
-        err.print(f"leo-drive: {error.filename}: no permission ({error.strerror})", style="red", markup=False, soft_wrap=True)
+        err.print(
+            f"leo-drive: {error.filename}: no permission ({error.strerror})",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -1,4 +1,4 @@
-"""What this machine has for LEO-Drive: versions, devices, codecs, models; what is missing and how to get it."""
+"""What this machine has for LEO-Drive: versions, devices, codecs, models; what is missing, and the cure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def diagnose() -> dict[str, Any]:
             continue
         packages[requirement.name] = found
         if not requirement.specifier.contains(found, prereleases=True):
-            problems.append(f"{requirement.name} {found} is not {requirement.specifier}: pip install '{requirement}'")
+            problems.append(
+                f"{requirement.name} {found} is not {requirement.specifier}: pip install '{requirement}'"
+            )
     codecs = _codecs()
     problems += [
         f"PyAV has no {name} decoder: videos in it cannot be read; pip install --force-reinstall av"
@@ -54,7 +56,9 @@ def diagnose() -> dict[str, Any]:
 
 def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
     """The diagnosis for people."""
-    console.print(f"[bold]leo-drive {diagnosis['leo_drive']}[/bold], Python {diagnosis['python']}", highlight=False)
+    console.print(
+        f"[bold]leo-drive {diagnosis['leo_drive']}[/bold], Python {diagnosis['python']}", highlight=False
+    )
     for title in ("devices", "decoders", "models", "packages"):
         values = diagnosis[title]
         shown = {name: ("yes" if v is True else "no" if v is False else v) for name, v in values.items()}

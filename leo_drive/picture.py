@@ -27,7 +27,9 @@ def answers_picture(clip: Clip, answers: Sequence[Answer], width: int = 1280) ->
     columns = len(clip.frames)
     frame_width = (width - 2 * _MARGIN - _GAP * (columns - 1)) // columns
     frame_height = round(frame_width * clip.size[1] / clip.size[0])
-    blocks = [(textwrap.wrap(a.question, 100), textwrap.wrap(a.text or "(no answer)", 100), a) for a in answers]
+    blocks = [
+        (textwrap.wrap(a.question, 100), textwrap.wrap(a.text or "(no answer)", 100), a) for a in answers
+    ]
     lines = sum(len(q) + len(a) for q, a, _ in blocks)
     top = _MARGIN + frame_height + 36
     picture = Image.new("RGB", (width, top + lines * 26 + len(blocks) * 12 + _MARGIN), _PAPER)

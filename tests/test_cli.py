@@ -59,7 +59,9 @@ def video(tmp_path_factory) -> Path:
 
 
 def test_ask_as_json(run, video, model):
-    status, out, _ = run("ask", video, "Is there a vehicle ahead?", "What?", "--model", model, "--json", "--at", 5)
+    status, out, _ = run(
+        "ask", video, "Is there a vehicle ahead?", "What?", "--model", model, "--json", "--at", 5
+    )
     answers = json.loads(out)
     assert status == 0
     assert [a["question"] for a in answers] == ["Is there a vehicle ahead?", "What?"]
@@ -69,7 +71,9 @@ def test_ask_as_json(run, video, model):
 
 
 def test_ask_for_people(run, video, model):
-    status, out, _ = run("ask", video, "What should the driver do?", "--model", model, "--frames", 2, "--seconds", 4)
+    status, out, _ = run(
+        "ask", video, "What should the driver do?", "--model", model, "--frames", 2, "--seconds", 4
+    )
     assert status == 0 and "What should the driver do?" in out and "confidence" in out
     assert "frames at 3.9, 5.9 s" in out
 
@@ -96,7 +100,9 @@ def sound_only(folder):
     path = folder / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), dtype=np.float32), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), dtype=np.float32), format="fltp", layout="mono"
+        )
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -121,7 +127,9 @@ def damaged_image(folder):
     path = folder / "damaged"
     path.mkdir()
     for i in range(5):
-        Image.fromarray(np.random.default_rng(i).integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(path / f"{i}.jpg")
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(
+            path / f"{i}.jpg"
+        )
     (path / "4.jpg").write_bytes((path / "4.jpg").read_bytes()[:300])
     return path
 
@@ -176,12 +184,37 @@ def test_more_frames_than_fit_names_a_number_that_works(run, video, model):
 
 
 def test_synth_and_evaluate(run, tmp_path, model):
-    status, out, err = run("synth", "--out", tmp_path / "part", "--clips", 3, "--split", "val", "--workers", 1, "--width", 192, "--height", 108, "--video")
+    status, out, err = run(
+        "synth",
+        "--out",
+        tmp_path / "part",
+        "--clips",
+        3,
+        "--split",
+        "val",
+        "--workers",
+        1,
+        "--width",
+        192,
+        "--height",
+        108,
+        "--video",
+    )
     assert status == 0, err
     assert len(list((tmp_path / "part" / "videos").glob("*.mp4"))) == 3
     status, _, err = run("synth", "--out", tmp_path / "part", "--clips", 3, "--split", "val")
     assert status == 2 and str(tmp_path / "part") in err and len(err.strip().splitlines()) == 1
-    status, out, err = run("evaluate", "lingoqa", "--root", tmp_path / "part", "--model", model, "--out", tmp_path / "r", "--json")
+    status, out, err = run(
+        "evaluate",
+        "lingoqa",
+        "--root",
+        tmp_path / "part",
+        "--model",
+        model,
+        "--out",
+        tmp_path / "r",
+        "--json",
+    )
     assert status == 0, err
     report = json.loads(out)
     assert report == json.loads((tmp_path / "r" / "report.json").read_text())
@@ -218,7 +251,9 @@ def test_doctor(run):
     assert "nothing is missing" in run("doctor")[1]
 
 
-@pytest.mark.parametrize("command", [[], ["ask"], ["synth"], ["evaluate"], ["evaluate", "lingoqa"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], ["ask"], ["synth"], ["evaluate"], ["evaluate", "lingoqa"], ["doctor"]]
+)
 def test_help_helps(run, command):
     status, out, _ = run(*command, "--help")
     assert status == 0 and "Usage:" in out
@@ -228,6 +263,9 @@ def test_help_helps(run, command):
 
 def test_from_a_shell_without_a_traceback(video):
     done = subprocess.run(
-        [sys.executable, "-m", "leo_drive.cli", "ask", str(video) + "x", "What?"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "leo_drive.cli", "ask", str(video) + "x", "What?"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert done.returncode == 2 and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1

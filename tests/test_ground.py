@@ -20,7 +20,9 @@ def test_environment_yml_and_pyproject_name_the_same_versions():
 
 
 def test_no_source_file_is_longer_than_400_lines():
-    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     long = {f: n for f in tracked.stdout.split() if (n := len((ROOT / f).read_text().splitlines())) > 400}
     assert not long
 

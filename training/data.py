@@ -83,7 +83,8 @@ class QuestionClips(Dataset):
         return Sample(self._pack([questions[i] for i in order], tiles_per_frame), pixels, features, labels)
 
     def _pack(self, questions: Sequence[QuestionAnswer], tiles: Sequence[int]) -> Packed:
-        turns, prefix = [], ()
+        turns: list[tuple[Sequence[int], Sequence[int]]] = []
+        prefix: Sequence[int] = ()
         for qa in questions:
             prompt = self.processor.prompt(qa.question, tiles)
             prefix = prompt.prefix
@@ -91,7 +92,10 @@ class QuestionClips(Dataset):
             turns.append((prompt.question, answer))
         packed = pack(prefix, turns)
         if (longest := int(packed.position_ids.max()) + 1) > self.processor.leo.context_length:
-            raise InputError(f"a sample of {longest} tokens does not fit the context of {self.processor.leo.context_length}")
+            raise InputError(
+                f"a sample of {longest} tokens does not fit the context of "
+                f"{self.processor.leo.context_length}"
+            )
         return packed
 
     def _label_maps(self, index: int) -> np.ndarray:
@@ -104,7 +108,9 @@ class QuestionClips(Dataset):
             try:
                 maps.append(np.asarray(Image.open(label_path).resize((side, side), Image.Resampling.NEAREST)))
             except OSError:
-                raise InputError(f"{label_path}: no label map; dense_weight needs one beside every frame") from None
+                raise InputError(
+                    f"{label_path}: no label map; dense_weight needs one beside every frame"
+                ) from None
         return np.stack(maps)
 
 

@@ -23,8 +23,10 @@ class DenseHeads(nn.Module):
     def __init__(self, model: LeoForConditionalGeneration) -> None:
         super().__init__()
         names = [LABELS[i] for i in range(len(LABELS))]
-        self.heads = nn.ModuleList(nn.Linear(b.config.width, len(names)) for b in model.branches)
+        self.heads = nn.ModuleList(nn.Linear(b.config.width, len(names)) for b in model.vision_branches)
+        self.classes = len(names)
         weights = [_SMALL_WEIGHT if any(s in name for s in _SMALL) else 1.0 for name in names]
+        self.class_weights: torch.Tensor
         self.register_buffer("class_weights", torch.tensor(weights))
 
     def forward(self, grids: list[torch.Tensor], label_maps: torch.Tensor) -> torch.Tensor:
@@ -34,12 +36,11 @@ class DenseHeads(nn.Module):
             grids: (tiles, grid, grid, width) a branch.
             label_maps: (tiles, side, side) class numbers, side a multiple of every grid.
         """
-        classes = len(self.class_weights)
         losses = []
         for head, features in zip(self.heads, grids, strict=True):
             tiles, grid = features.shape[:2]
             cells = label_maps.unflatten(2, (grid, -1)).unflatten(1, (grid, -1)).transpose(2, 3).flatten(3)
-            shares = torch.zeros(tiles, grid, grid, classes)
+            shares = torch.zeros(tiles, grid, grid, self.classes)
             shares.scatter_add_(3, cells.long(), torch.ones(cells.shape))
             shares = shares / cells.shape[3] * self.class_weights
             losses.append(-(shares * head(features).log_softmax(-1)).sum(-1).sum() / shares.sum())

@@ -94,8 +94,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def new_nano(texts: Iterable[str]) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
     """nano with random weights, its tokenizer learned from the training texts."""
-    tokenizer = train_tokenizer([*texts, "system user assistant Frame1: Frame2: Frame3: Frame4: Frame5:"], NANO_VOCABULARY)
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    tokenizer = train_tokenizer(
+        [*texts, "system user assistant Frame1: Frame2: Frame3: Frame4: Frame5:"], NANO_VOCABULARY
+    )
+    ids = {token: tokenizer.vocab[token] for token in SPECIAL_TOKENS}
     config = nano_config(len(tokenizer), ids)
     model = LeoForConditionalGeneration(config)
     return model, LeoProcessor(tokenizer, config)

@@ -47,12 +47,14 @@ def pack(prefix: Sequence[int], turns: Sequence[tuple[Sequence[int], Sequence[in
     return Packed(*(torch.tensor(x, dtype=torch.long) for x in (ids, labels, positions, group)))
 
 
-def collate(packs: Sequence[Packed], pad_token_id: int, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+def collate(
+    packs: Sequence[Packed], pad_token_id: int, dtype: torch.dtype = torch.float32
+) -> dict[str, torch.Tensor]:
     """Pad clips on the right into one batch.
 
     Returns:
-        input_ids, labels, position_ids (batch, length), and attention_mask (batch, 1, length, length), 0 where
-        a token may look and the most negative number elsewhere.
+        input_ids, labels, position_ids (batch, length), and attention_mask (batch, 1, length, length), 0
+        where a token may look and the most negative number elsewhere.
     """
     length = max(len(p.input_ids) for p in packs)
 

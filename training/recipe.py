@@ -64,7 +64,7 @@ def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        InputError: no such file, not YAML, a value that is wrong, or a key that no recipe has, with the nearest
+        InputError: no such file, not YAML, a wrong value, or a key that no recipe has, with the nearest
             right name.
     """
     try:
@@ -80,9 +80,13 @@ def read_recipe(path: Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), [*Recipe.model_fields, *DataSource.model_fields], 1)
+        near = difflib.get_close_matches(
+            str(first["loc"][-1]), [*Recipe.model_fields, *DataSource.model_fields], 1
+        )
         if first["type"] == "extra_forbidden":
-            raise InputError(f"{path}: unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")) from None
+            raise InputError(
+                f"{path}: unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
+            ) from None
         raise InputError(f"{path}: {place}: {first['msg']}") from None
     if recipe.vision_cache and "branches" in recipe.train:
         raise InputError(f"{path}: vision_cache needs frozen branches, but train names them")

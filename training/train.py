@@ -77,7 +77,8 @@ def train(recipe: Recipe) -> Path:
         train_dataset=data,
         data_collator=Collator(processor.tokenizer.pad_token_id),
     )
-    last = get_last_checkpoint(arguments.output_dir) if Path(arguments.output_dir).is_dir() else None
+    checkpoints = recipe.output / "checkpoints"
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     finished = recipe.output / "model"
     leo.eval().save_pretrained(finished)

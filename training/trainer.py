@@ -41,10 +41,10 @@ class TrainingModel(nn.Module):
         grids: list[torch.Tensor] = []
         if features is None:
             assert pixels is not None
-            grids = [branch.grid(p) for branch, p in zip(self.leo.branches, pixels, strict=True)]
+            grids = [branch.grid(p) for branch, p in zip(self.leo.vision_branches, pixels, strict=True)]
             features = [
                 unshuffle(grid, branch.config.unshuffle, branch.config.unshuffle_order)
-                for branch, grid in zip(self.leo.branches, grids, strict=True)
+                for branch, grid in zip(self.leo.vision_branches, grids, strict=True)
             ]
         outputs = self.leo(
             input_ids=input_ids,
@@ -58,11 +58,14 @@ class TrainingModel(nn.Module):
         loss = outputs.loss
         if self.dense is not None and label_maps is not None:
             dense = self.dense(grids, label_maps)
-            return {"loss": loss + self.dense_weight * dense, "answer_loss": loss.detach(), "dense_loss": dense.detach()}
+            return {
+                "loss": loss + self.dense_weight * dense,
+                "answer_loss": loss.detach(),
+                "dense_loss": dense.detach(),
+            }
         return {"loss": loss}
 
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Tied weights once: safetensors refuses two names for one tensor, and loading ties them again."""
         state = super().state_dict(*args, **kwargs)
         for tied in self.leo.all_tied_weights_keys:
@@ -89,7 +92,7 @@ def cache_features(leo: LeoForConditionalGeneration, data: QuestionClips, recipe
     maps: list[np.ndarray] = []
     for i in track(range(len(data)), description="encoding frames once"):
         pixels = data.processor.pixel_values(data.tiles(i))
-        tokens = [branch(p) for branch, p in zip(leo.branches, pixels, strict=True)]
+        tokens = [branch(p) for branch, p in zip(leo.vision_branches, pixels, strict=True)]
         if not maps:
             maps = [
                 np.lib.format.open_memmap(
@@ -105,7 +108,13 @@ def cache_features(leo: LeoForConditionalGeneration, data: QuestionClips, recipe
 class LeoTrainer(Trainer):
     """Logs the two losses apart."""
 
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any):  # type: ignore[override]
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
         outputs = model(**inputs)
         if self.state.global_step % self.args.logging_steps == 0 and "dense_loss" in outputs:
             self.log({name: round(float(outputs[name]), 4) for name in ("answer_loss", "dense_loss")})

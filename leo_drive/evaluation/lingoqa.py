@@ -52,7 +52,9 @@ def evaluate_part(
         "closed": score_closed(segments, sighted),
     }
     if blind:
-        grey = _answer_all(leo, part, segments, grey=True, progress=progress, offset=len(segments), passes=passes)
+        grey = _answer_all(
+            leo, part, segments, grey=True, progress=progress, offset=len(segments), passes=passes
+        )
         report["blind"] = score_closed(segments, grey)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
@@ -69,7 +71,9 @@ def _answer_all(
 ) -> list[list[str]]:
     answers = []
     for i, segment in enumerate(segments):
-        clip = LingoQASegment(part, segment.segment_id, images=segment.images).clip(frames=len(segment.images))
+        clip = LingoQASegment(part, segment.segment_id, images=segment.images).clip(
+            frames=len(segment.images)
+        )
         clip = last_frames(clip, leo.model.config.trained_frames)
         if grey:
             clip = grey_clip(clip)

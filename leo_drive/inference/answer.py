@@ -18,8 +18,9 @@ class Answer:
         tokens: the answer's pieces of text, the end token left out.
         token_logprobs: natural logarithm of each generated token's probability, the end token included.
         timestamps: seconds, of the frames that were shown.
-        timings: seconds for `encode` (tiles through the branches), `prefill` (system and frames through the
-            language model; both 0 when an earlier question had paid) and `decode` (the batch this answer was in).
+        timings: seconds for `encode` (tiles through the branches), `prefill` (system and frames through
+            the language model; both 0 when an earlier question had paid) and `decode` (the batch that this
+            answer was in).
         complete: False when the answer was cut at the token limit.
     """
 

@@ -7,9 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
@@ -58,9 +64,11 @@ def load(
         )
     try:
         with _quiet():
-            network, report = LeoForConditionalGeneration.from_pretrained(
+            # With the loading info a pair comes back, which the annotations of transformers do not say.
+            loaded: Any = LeoForConditionalGeneration.from_pretrained(
                 source, dtype=precision, output_loading_info=True, ignore_mismatched_sizes=True
             )
+            network, report = loaded
             processor = LeoProcessor.from_pretrained(source)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise InputError(f"model {name}: not found on the hub ({_first_line(error)})") from None
@@ -100,7 +108,7 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{config_path}: not readable as JSON ({_first_line(error)})") from None
     if config.get("model_type") != "leo":
         raise InputError(
-            f"model {folder}: its config.json describes {config.get('model_type', 'no model type')!r}, not a LEO; "
+            f"model {folder}: its config.json describes {config.get('model_type')!r}, not a LEO; "
             f"`leo-drive build` makes a LEO from InternVL and SAM checkpoints"
         )
     weights = sorted(folder.glob("*.safetensors"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -41,7 +41,7 @@ class Branch(nn.Module):
     def __init__(self, config: BranchConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = timm.create_model(
+        self.encoder: Any = timm.create_model(
             config.encoder,
             pretrained=False,
             num_classes=0,

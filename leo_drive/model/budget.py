@@ -64,7 +64,8 @@ def plan_tiles(
 
     def plan(per_frame: list[int]) -> TilePlan:
         counts = [
-            tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail) for m in per_frame
+            tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail)
+            for m in per_frame
         ]
         return TilePlan(tuple(per_frame), tuple(counts), sum(counts) * config.tokens_per_tile)
 
@@ -78,7 +79,9 @@ def plan_tiles(
         chosen = next((c for c in candidates if total(c) <= config.context_length), plan([1] * frames))
 
     if total(chosen) > config.context_length:
-        fitting = next((n for n in range(frames - 1, 0, -1) if total(plan([1] * n)) <= config.context_length), 0)
+        fitting = next(
+            (n for n in range(frames - 1, 0, -1) if total(plan([1] * n)) <= config.context_length), 0
+        )
         if total(plan([1] * frames)) <= config.context_length:
             cure = "one tile a frame fits: use fewer tiles"
         elif fitting:
@@ -86,8 +89,8 @@ def plan_tiles(
         else:
             cure = "not even one frame fits beside a text this long: shorten the question"
         raise InputError(
-            f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual tokens "
-            f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "
-            f"the model's context holds {config.context_length}; {cure}"
+            f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual "
+            f"tokens + {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, "
+            f"but the model's context holds {config.context_length}; {cure}"
         )
     return chosen

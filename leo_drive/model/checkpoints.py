@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -65,7 +65,9 @@ def rename(name: str, renaming: Renaming) -> str:
     return name
 
 
-def split_wqkv(wqkv: torch.Tensor, heads: int, kv_heads: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def split_wqkv(
+    wqkv: torch.Tensor, heads: int, kv_heads: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """InternLM2's fused projection into Llama's three.
 
     Args:
@@ -107,7 +109,9 @@ def reference_config(config: Mapping[str, Any]) -> LeoConfig:
         return LeoConfig(
             text_config=internlm2_config(llm),
             branches=[
-                internvit_branch(vit, config.get("force_image_size") or vit["image_size"], config["downsample_ratio"]),
+                internvit_branch(
+                    vit, config.get("force_image_size") or vit["image_size"], config["downsample_ratio"]
+                ),
                 sam_branch(sam, int(config["downsample_ratio2"])),
             ],
             tile_size=config.get("force_image_size") or vit["image_size"],
@@ -116,7 +120,9 @@ def reference_config(config: Mapping[str, Any]) -> LeoConfig:
             image_token_id=min(_INTERNLM2_IMAGE_TOKEN, vocabulary - 1),
         )
     except KeyError as missing:
-        raise InputError(f"reference config: the field {missing} is missing; is this a LEO config.json?") from None
+        raise InputError(
+            f"reference config: the field {missing} is missing; is this a LEO config.json?"
+        ) from None
 
 
 def internvit_branch(vit: Mapping[str, Any], image_size: int, downsample_ratio: float) -> BranchConfig:
@@ -205,18 +211,21 @@ def from_reference(
         config = json.loads(Path(config).read_text())
     if isinstance(weights, str | Path):
         weights = load_file(weights)
-    leo_config = reference_config(config)
-    llm = leo_config.text_config
+    leo_config = reference_config(cast(Mapping[str, Any], config))
+    llm = leo_config.llm
     state = {
         **_part(weights, "vision_model_1.", "branches.0.encoder.", INTERNVIT_NAMES),
         **_part(weights, "vision_model_2.", "branches.1.encoder.", SAM_NAMES),
         **_part(weights, "mlp1.", "projectors.0.", ()),
         **_part(weights, "mlp2.", "projectors.1.", ()),
     }
-    language = {k.removeprefix("language_model."): v for k, v in weights.items() if k.startswith("language_model.")}
+    language = {
+        k.removeprefix("language_model."): v for k, v in weights.items() if k.startswith("language_model.")
+    }
     for name, tensor in internlm2_to_llama(language, llm.num_attention_heads, llm.num_key_value_heads):
         state[f"language_model.{name}"] = tensor
-    model = LeoForConditionalGeneration(leo_config).to(next(iter(state.values())).dtype)
+    model = LeoForConditionalGeneration(leo_config)
+    torch.nn.Module.to(model, dtype=next(iter(state.values())).dtype)
     load_exactly(model, state, "reference checkpoint")
     return model.eval()
 

@@ -7,7 +7,7 @@ The defaults are the paper's model (arXiv 2501.06986, section 3): InternViT-300M
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -96,7 +96,9 @@ class LeoConfig(PreTrainedConfig):
     """
 
     model_type = "leo"
-    sub_configs_defaults = {"text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama")}
+    sub_configs_defaults: ClassVar = {
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama")
+    }
 
     text_config: dict | PreTrainedConfig | None = None
     branches: list | None = None
@@ -117,7 +119,7 @@ class LeoConfig(PreTrainedConfig):
         self.branches = [_plain(b) for b in branches]
         super().__post_init__(**kwargs)
         # The embeddings belong to the language model: its configuration decides, the wrapper follows.
-        self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)  # type: ignore[union-attr]
+        self.tie_word_embeddings = bool(self.llm.tie_word_embeddings)
         from leo_drive.model.fusion import FUSIONS
 
         if self.fusion not in FUSIONS:
@@ -125,9 +127,17 @@ class LeoConfig(PreTrainedConfig):
         FUSIONS[self.fusion].check(self.branch_configs)
 
     @property
+    def llm(self) -> PreTrainedConfig:
+        """The language model's configuration, typed."""
+        assert isinstance(self.text_config, PreTrainedConfig)
+        return self.text_config
+
+    @property
     def branch_configs(self) -> list[BranchConfig]:
         """The branches as typed values."""
-        return [BranchConfig(**{**b, "mean": tuple(b["mean"]), "std": tuple(b["std"])}) for b in self.branches]
+        return [
+            BranchConfig(**{**b, "mean": tuple(b["mean"]), "std": tuple(b["std"])}) for b in self.branches or ()
+        ]
 
     @property
     def tokens_per_tile(self) -> int:
@@ -139,7 +149,7 @@ class LeoConfig(PreTrainedConfig):
     @property
     def context_length(self) -> int:
         """Most tokens of a prompt with its answer."""
-        return int(self.text_config.max_position_embeddings)  # type: ignore[union-attr]
+        return int(self.llm.max_position_embeddings)
 
 
 def _plain(branch: BranchConfig | dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """How the tokens of several branches become the visual tokens of one tile.
 
 LEO adapts each branch with a projector of its own and interleaves the results, token by token
-(section 3.2, "post-adaptation"). The others are the paper's Table 6: joined one branch after the other, joined
-along the channels, or joined first and adapted by one projector ("pre-adaptation").
+(section 3.2, "post-adaptation"). The others are the paper's Table 6: joined one branch after the other,
+joined along the channels, or joined first and adapted by one projector ("pre-adaptation").
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Source: arXiv 2501.06986, section 3; every part is checked against the reference
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,28 +22,28 @@ PixelValues = list[torch.Tensor]
 class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """Driving frames and a question in, an answer out.
 
-    `pixel_values` is a list with one (tiles, 3, H, W) tensor a branch: all tiles of all samples of the batch,
-    in the order in which their image tokens stand in `input_ids`. Without it this is the plain language model.
+    `pixel_values` is a list with one (tiles, 3, H, W) tensor a branch: all tiles of all samples of the
+    batch, in the order in which their image tokens stand in `input_ids`. Without it this is the plain
+    language model.
     """
 
     config_class = LeoConfig
     config: LeoConfig
     base_model_prefix = "leo"
     main_input_name = "input_ids"
-    input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
     _can_compile_fullgraph = False
     # Kept on one device by `device_map` and wrapped whole by FSDP.
-    _no_split_modules = ["Block", "LlamaDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"]
+    _no_split_modules = ["Block", "LlamaDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"]  # noqa: RUF012
 
     def __init__(self, config: LeoConfig) -> None:
         super().__init__(config)
         self.fusion = FUSIONS[config.fusion]
         branches = config.branch_configs
-        d_llm = config.text_config.hidden_size  # type: ignore[union-attr]
+        d_llm = config.llm.hidden_size
         self.branches = nn.ModuleList(Branch(b) for b in branches)
         self.projectors = nn.ModuleList(
             Projector(*widths) for widths in self.fusion.projector_widths(branches, d_llm)
@@ -58,6 +58,11 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 if isinstance(layer, nn.Linear):
                     nn.init.normal_(layer.weight, std=self.config.initializer_range)
                     nn.init.zeros_(layer.bias)
+
+    @property
+    def vision_branches(self) -> list[Branch]:
+        """The branches, typed."""
+        return [cast(Branch, branch) for branch in self.branches]
 
     # The language model's embeddings and head are the whole model's.
     def get_input_embeddings(self) -> nn.Module:
@@ -75,10 +80,10 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_decoder(self, modality: str | None = None) -> nn.Module:
         return self.language_model.get_decoder()
 
-    def _set_gradient_checkpointing(self, enable: bool = True, **kwargs: Any) -> None:
+    def _set_gradient_checkpointing(self, enable: bool = True, **kwargs: Any) -> None:  # type: ignore[override]
         # transformers switches its own layers; timm's encoders have a switch of their own.
         super()._set_gradient_checkpointing(enable=enable, **kwargs)
-        for branch in self.branches:
+        for branch in self.vision_branches:
             branch.encoder.set_grad_checkpointing(enable)
 
     def branch_tokens(self, pixel_values: PixelValues) -> list[torch.Tensor]:
@@ -109,7 +114,7 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise ValueError(f"branches differ in tiles: {[p.shape[0] for p in pixel_values]}")
         return [
             branch(pixels.to(dtype=self.dtype, device=self.device))
-            for branch, pixels in zip(self.branches, pixel_values, strict=True)
+            for branch, pixels in zip(self.vision_branches, pixel_values, strict=True)
         ]
 
     def project(self, features: list[torch.Tensor]) -> torch.Tensor:
@@ -138,7 +143,7 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Raises:
             ValueError: there are more or fewer image tokens than visual tokens. The reference cuts the
-                visual tokens and zeroes the loss here, which hides a prompt that was cut at the context length.
+                visual tokens and zeroes the loss here, which hides a prompt that was cut at the context.
         """
         embeds = self.get_input_embeddings()(input_ids)
         if visual_tokens is None:
@@ -196,7 +201,7 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
 
     @torch.no_grad()
-    def generate(
+    def generate(  # type: ignore[override]
         self,
         inputs: torch.Tensor | None = None,
         pixel_values: PixelValues | None = None,
@@ -212,4 +217,4 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
             visual_tokens = self.visual_tokens(pixel_values)
         if visual_tokens is not None:
             kwargs["inputs_embeds"] = self.embed(input_ids, visual_tokens)
-        return super().generate(input_ids, **kwargs)
+        return super().generate(input_ids, **kwargs)  # type: ignore[misc]

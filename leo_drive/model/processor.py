@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -74,7 +74,7 @@ class LeoProcessor(ProcessorMixin):
     ) -> None:
         super().__init__(tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
         self.leo = leo if isinstance(leo, LeoConfig) else LeoConfig(**(leo or {}))
-        ids = tokenizer.convert_tokens_to_ids([IMAGE_START, IMAGE_TOKEN, IMAGE_END])
+        ids = cast(list[int], tokenizer.convert_tokens_to_ids([IMAGE_START, IMAGE_TOKEN, IMAGE_END]))
         if None in ids or tokenizer.unk_token_id in ids:
             raise InputError(f"the tokenizer lacks the image tokens {IMAGE_START} {IMAGE_TOKEN} {IMAGE_END}")
         self.image_end_id = ids[2]
@@ -114,7 +114,7 @@ class LeoProcessor(ProcessorMixin):
         return messages
 
     def prompt(self, question: str, tiles: Sequence[int], history: Sequence[Turn] = ()) -> Prompt:
-        """The token ids of a question on frames of so many tiles each, after earlier questions and answers."""
+        """The token ids of a question on frames of so many tiles each, after earlier turns."""
         questions = [*(q for q, _ in history), question]
         messages = self.conversation(questions, len(tiles), [a for _, a in history])
         text = self.tokenizer.apply_chat_template(
@@ -133,7 +133,7 @@ class LeoProcessor(ProcessorMixin):
         policy: Policy = "equal",
         max_tiles: int | None = None,
     ) -> TilePlan:
-        """The clip's tiles, or InputError with the numbers when they do not fit beside the longest question."""
+        """The clip's tiles, or InputError with the numbers when they do not fit beside the questions."""
         longest = max(questions, key=lambda q: len(self.prompt(q, [], history)))
 
         def text_tokens(frames: int) -> int:
@@ -144,7 +144,7 @@ class LeoProcessor(ProcessorMixin):
             clip.size, len(clip.frames), self.leo, text_tokens, answer_tokens, policy, max_tiles, name
         )
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         images: Image.Image | Sequence[Image.Image] | None = None,
         text: str | Sequence[str] | None = None,

@@ -69,7 +69,9 @@ def test_encoding_and_prefill_are_paid_once(leo, clip, monkeypatch):
     fresh = Leo(leo.model, leo.processor)
     encoded = []
     original = leo.model.visual_tokens
-    monkeypatch.setattr(leo.model, "visual_tokens", lambda pixels: encoded.append(len(pixels[0])) or original(pixels))
+    monkeypatch.setattr(
+        leo.model, "visual_tokens", lambda pixels: encoded.append(len(pixels[0])) or original(pixels)
+    )
     first = fresh.ask(clip, QUESTIONS)
     second = fresh.ask(clip, "What?", history=[(QUESTIONS[0], first[0].text)])
     list(fresh.stream(clip, "What?"))
@@ -92,7 +94,11 @@ def test_a_small_memory_splits_the_batch_and_changes_nothing(leo, clip, monkeypa
     sizes = []
     original = Leo._decode
     monkeypatch.setattr(
-        Leo, "_decode", lambda self, prefix, prompts, *rest: sizes.append(len(prompts)) or original(self, prefix, prompts, *rest)
+        Leo,
+        "_decode",
+        lambda self, prefix, prompts, *rest: (
+            sizes.append(len(prompts)) or original(self, prefix, prompts, *rest)
+        ),
     )
     assert [a.tokens for a in small.ask(clip, QUESTIONS, max_new_tokens=10)] == [a.tokens for a in whole]
     assert sizes == [1, 1, 1, 1]

@@ -71,7 +71,10 @@ def change_a_shape(folder):
     [
         (lambda f: (f / "config.json").unlink(), "no config.json"),
         (lambda f: (f / "model.safetensors").unlink(), "no weights"),
-        (lambda f: [(f / n).unlink() for n in ("tokenizer.json", "tokenizer_config.json")], "no tokenizer.json"),
+        (
+            lambda f: [(f / n).unlink() for n in ("tokenizer.json", "tokenizer_config.json")],
+            "no tokenizer.json",
+        ),
         (damage_config, "not readable as JSON"),
         (other_architecture, "describes 'llama', not a LEO"),
         (cut_weights, "damaged weights"),

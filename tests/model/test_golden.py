@@ -60,7 +60,9 @@ def test_preprocessing(golden):
 
 @pytest.fixture(scope="module")
 def reference(golden):
-    return from_reference(golden / "reference_leo_tiny.safetensors", golden / "reference_leo_tiny_config.json")
+    return from_reference(
+        golden / "reference_leo_tiny.safetensors", golden / "reference_leo_tiny_config.json"
+    )
 
 
 @pytest.mark.parametrize("case", ["five_frames_1_tile", "one_image_3_tiles", "two_frames_2_tiles"])
@@ -69,7 +71,9 @@ def test_whole_model(golden, reference, case):
     pixels = [values["pixel_values"], values["pixel_values_sam"]]
     ids = values["input_ids"]
     with torch.inference_mode():
-        for ours, name in zip(reference.branch_tokens(pixels), ("branch1_tokens", "branch2_tokens"), strict=True):
+        for ours, name in zip(
+            reference.branch_tokens(pixels), ("branch1_tokens", "branch2_tokens"), strict=True
+        ):
             torch.testing.assert_close(ours, values[name], atol=1e-4, rtol=0)
         output = reference(
             input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=pixels, labels=values["labels"]

@@ -68,7 +68,9 @@ def test_sam_branch_equals_segment_anything():
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     arguments = {**shape, "window_size": 3, "global_attn_indexes": [1, 3], "neck_chans": 16}
-    ours = Branch(BranchConfig("samvit_large_patch16", 128, 8, 16, 4, arguments, unshuffle_order="channel")).eval()
+    ours = Branch(
+        BranchConfig("samvit_large_patch16", 128, 8, 16, 4, arguments, unshuffle_order="channel")
+    ).eval()
     weights = {rename(k, SEGMENT_ANYTHING_NAMES): v for k, v in theirs.state_dict().items()}
     ours.encoder.load_state_dict(weights)
     pixels = torch.randn(2, 3, 128, 128)

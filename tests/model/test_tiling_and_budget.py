@@ -48,8 +48,7 @@ def test_last_frame_first_gives_the_rest_to_the_last_frame():
     config = LeoConfig(text_config=CONTEXT)
     plan = plan_tiles((448 * 3, 448 * 2), 5, config, lambda n: 60, policy="last_frame_first")
     assert plan.tiles == (1, 1, 1, 1, 7)
-    # 8192 tokens hold 15 tiles beside the text, so nine earlier frames leave six for the last: 5 and a thumbnail
-    # cannot be arranged nearer to 3:2 than 2x2.
+    # 8192 tokens hold 15 tiles beside the text, so nine earlier frames leave six for the last one.
     tight = plan_tiles((448 * 3, 448 * 2), 10, config, lambda n: 60, policy="last_frame_first")
     assert sum(tight.tiles) * 512 + 60 + 64 <= 8192 and tight.tiles[-1] > 1
 
@@ -59,7 +58,9 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_the_cure():
     with pytest.raises(InputError) as error:
         plan_tiles((1920, 1080), 20, config, lambda n: 40 + 4 * n, answer_tokens=64, name="drive.mp4")
     message = str(error.value)
-    assert "drive.mp4: 20 frames need 20 tiles x 512" in message and f"= {20 * 512 + 120 + 64} tokens" in message
+    assert (
+        "drive.mp4: 20 frames need 20 tiles x 512" in message and f"= {20 * 512 + 120 + 64} tokens" in message
+    )
     assert "holds 8192" in message and "at most 15 frames fit" in message
     assert plan_tiles((1920, 1080), 15, config, lambda n: 40 + 4 * n).tokens == 15 * 512
     with pytest.raises(InputError, match="at most 14 frames fit"):

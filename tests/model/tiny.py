@@ -7,7 +7,11 @@ from leo_drive.clips.clip import Clip
 from leo_drive.model import BranchConfig, LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from training.new_model import SPECIAL_TOKENS, train_tokenizer
 
-TEXTS = ["Is there a vehicle ahead? Yes, there is a vehicle ahead.", "What should the driver do? Stop.", "Frame1: "]
+TEXTS = [
+    "Is there a vehicle ahead? Yes, there is a vehicle ahead.",
+    "What should the driver do? Stop.",
+    "Frame1: ",
+]
 
 
 def tiny_config(fusion: str = "interleave", tied: bool = True, **overrides) -> LeoConfig:
@@ -54,11 +58,18 @@ def tiny_config(fusion: str = "interleave", tied: bool = True, **overrides) -> L
         "bos_token_id": None,
         "tie_word_embeddings": tied,
     }
-    values = {"text_config": text, "branches": [vit, sam], "tile_size": 56, "image_token_id": ids["<IMG_CONTEXT>"]}
+    values = {
+        "text_config": text,
+        "branches": [vit, sam],
+        "tile_size": 56,
+        "image_token_id": ids["<IMG_CONTEXT>"],
+    }
     return LeoConfig(fusion=fusion, **{**values, **overrides})
 
 
-def tiny_leo(fusion: str = "interleave", seed: int = 0, **overrides) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
+def tiny_leo(
+    fusion: str = "interleave", seed: int = 0, **overrides
+) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
     """Random weights, large enough that answers differ from question to question."""
     config = tiny_config(fusion, **overrides)
     torch.manual_seed(seed)
@@ -73,5 +84,7 @@ def tiny_leo(fusion: str = "interleave", seed: int = 0, **overrides) -> tuple[Le
 def noise_clip(frames: int = 3, size: tuple[int, int] = (64, 48), seed: int = 0) -> Clip:
     """Frames of random colours."""
     generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(0, 256, (frames, size[1], size[0], 3), dtype=torch.uint8, generator=generator).numpy()
+    pixels = torch.randint(
+        0, 256, (frames, size[1], size[0], 3), dtype=torch.uint8, generator=generator
+    ).numpy()
     return Clip(tuple(Image.fromarray(p) for p in pixels), tuple(range(frames)), source="noise")

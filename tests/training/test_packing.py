@@ -5,7 +5,11 @@ import torch
 from tests.model.tiny import noise_clip, tiny_leo
 from training.packing import IGNORE, collate, pack
 
-TURNS = [("Is there a vehicle ahead?", "Yes."), ("What should the driver do?", "Stop."), ("What?", "A vehicle.")]
+TURNS = [
+    ("Is there a vehicle ahead?", "Yes."),
+    ("What should the driver do?", "Stop."),
+    ("What?", "A vehicle."),
+]
 
 
 def packed_and_alone():
@@ -48,7 +52,9 @@ def test_a_question_does_not_see_another():
     changed = [turns[0], ([5] * len(turns[1][0]), turns[1][1]), turns[2]]
     with torch.inference_mode():
         logits = [
-            model(**collate([pack(prefix, t)], processor.tokenizer.pad_token_id), pixel_values=pixels).logits[0]
+            model(**collate([pack(prefix, t)], processor.tokenizer.pad_token_id), pixel_values=pixels).logits[
+                0
+            ]
             for t in (turns, changed)
         ]
     last = len(turns[2][0]) + len(turns[2][1])
@@ -70,6 +76,8 @@ def test_padding_changes_nothing():
     pad = processor.tokenizer.pad_token_id
     with torch.inference_mode():
         alone = model(**collate([short], pad), pixel_values=pixels).logits[0]
-        both = model(**collate([short, long], pad), pixel_values=[torch.cat([p, p]) for p in pixels]).logits[0]
+        both = model(**collate([short, long], pad), pixel_values=[torch.cat([p, p]) for p in pixels]).logits[
+            0
+        ]
     torch.testing.assert_close(both[: len(alone)], alone, atol=1e-4, rtol=1e-4)
     assert both.isfinite().all()

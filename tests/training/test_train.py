@@ -130,9 +130,9 @@ def test_a_wrong_recipe_is_one_clear_line(tmp_path, part, changes, reason):
 
 
 def test_missing_recipe_data_and_label_maps(tmp_path, part):
-    with pytest.raises(InputError, match="nothing.yaml"):
+    with pytest.raises(InputError, match=r"nothing\.yaml"):
         read_recipe(tmp_path / "nothing.yaml")
-    with pytest.raises(InputError, match="neither val.parquet nor train.parquet"):
+    with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
         train(read_recipe(recipe_file(tmp_path, tmp_path)))
     write_dataset(tmp_path / "bare", 2, size=(192, 108))
     with pytest.raises(InputError, match="no label map"):
