@@ -24,12 +24,13 @@ from leo_drive.terminal import out, progress
 from training.recipe import read_recipe
 from training.train import train
 
+RUNS = Path("runs/nano")  # as the recipes have it
 RECIPES = Path(__file__).parent / "recipes"
 # Frames as small as the tiles leave sense in: nano sees 192 pixels a side.
 SIZE = (480, 270)
 
 
-def draw(folder: Path, clips: int, split: str) -> None:
+def draw(folder: Path, clips: int, frames: int, labels: bool = False, split: str = "train") -> None:
     """Draw a data set unless it is there."""
     if (folder / f"{split}.parquet").is_file():
         return
@@ -39,36 +40,39 @@ def draw(folder: Path, clips: int, split: str) -> None:
             clips,
             seed=2026,
             size=SIZE,
-            labels=split == "train",
+            labels=labels,
             workers=os.cpu_count() or 1,
             split=split,
+            frames=frames,
             progress=update,
         )
 
 
 def main(
-    runs: Annotated[Path, typer.Option(help="Folder for data, checkpoints and reports.")] = Path("runs/nano"),
-    clips: Annotated[int, typer.Option(help="Clips to train on.")] = 8000,
+    single: Annotated[int, typer.Option(help="Single frames for stage 1.")] = 10000,
+    clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 3500,
     held_out: Annotated[int, typer.Option(help="Clips to measure on.")] = 300,
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:
     """Draw, train, measure, install."""
-    draw(runs / "data/train", clips, "train")
-    draw(runs / "data/val", held_out, "val")
+    draw(RUNS / "data/stage1", single, frames=1, labels=True)
+    draw(RUNS / "data/stage2", clips, frames=5)
+    draw(RUNS / "data/val", held_out, frames=5, split="val")
     for stage in ("nano_stage1.yaml", "nano_stage2.yaml"):
         recipe = read_recipe(RECIPES / stage)
         if not (recipe.output / "model" / "model.safetensors").is_file():
             train(recipe)
-    finished = recipe.output / "model"
+    shipped = RUNS / "model"
+    # bfloat16 halves the file; on a CPU it is loaded in float32. What ships is what is measured.
+    LeoForConditionalGeneration.from_pretrained(
+        recipe.output / "model", dtype=torch.bfloat16
+    ).save_pretrained(shipped)
+    LeoProcessor.from_pretrained(recipe.output / "model").save_pretrained(shipped)
     with progress("measuring") as update:
-        print_report(evaluate_part(load(finished), runs / "data/val", runs / "val", progress=update), out)
+        print_report(evaluate_part(load(shipped), RUNS / "data/val", RUNS / "val", progress=update), out)
     if install:
-        nano = ASSETS / "nano"
-        # bfloat16 halves the file; it is loaded in float32 on a CPU.
-        LeoForConditionalGeneration.from_pretrained(finished, dtype=torch.bfloat16).save_pretrained(nano)
-        LeoProcessor.from_pretrained(finished).save_pretrained(nano)
-        shutil.copy(runs / "val" / "report.json", nano / "report.json")
-        out.print(f"installed in {nano}")
+        shutil.copytree(shipped, ASSETS / "nano", dirs_exist_ok=True)
+        out.print(f"installed in {ASSETS / 'nano'}")
 
 
 if __name__ == "__main__":
