@@ -51,7 +51,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_both_stages_run_from_the_root_and_the_result_loads(tmp_path, part):
-    (ROOT / "datasets").mkdir(exist_ok=True)  # the folder that once shadowed Hugging Face's package
     command = [sys.executable, "-m", "training.train", str(recipe_file(tmp_path, part))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
