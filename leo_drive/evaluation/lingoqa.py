@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from leo_drive.clips import Clip, LingoQASegment
-from leo_drive.data.lingoqa import Segment, read_part
+from leo_drive.data.lingoqa import Segment, part_table, read_part
 from leo_drive.evaluation.closed import score_closed
 from leo_drive.inference import Leo
 
@@ -69,23 +69,17 @@ def _answer_all(
     offset: int,
     passes: int,
 ) -> list[list[str]]:
-    answers = []
+    answers, folder = [], part_table(part).parent
     for i, segment in enumerate(segments):
-        clip = LingoQASegment(part, segment.segment_id, images=segment.images).clip(
-            frames=len(segment.images)
-        )
-        clip = last_frames(clip, leo.model.config.trained_frames)
+        frames = min(len(segment.images), leo.model.config.trained_frames)
+        source = LingoQASegment(folder, segment.segment_id, images=segment.images)
+        clip = source.clip(seconds=frames / source.rate, frames=frames)
         if grey:
             clip = grey_clip(clip)
         answers.append([a.text for a in leo.ask(clip, [qa.question for qa in segment.questions])])
         if progress:
             progress(offset + i + 1, passes * len(segments))
     return answers
-
-
-def last_frames(clip: Clip, frames: int) -> Clip:
-    """The clip's last frames, at most so many."""
-    return Clip(clip.frames[-frames:], clip.timestamps[-frames:], clip.camera, clip.source)
 
 
 def grey_clip(clip: Clip) -> Clip:

@@ -90,7 +90,7 @@ def plan_tiles(
             cure = "not even one frame fits beside a text this long: shorten the question"
         raise InputError(
             f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual "
-            f"tokens + {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, "
-            f"but the model's context holds {config.context_length}; {cure}"
+            f"tokens + {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} "
+            f"tokens, but the model's context holds {config.context_length}; {cure}"
         )
     return chosen

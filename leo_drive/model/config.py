@@ -135,9 +135,8 @@ class LeoConfig(PreTrainedConfig):
     @property
     def branch_configs(self) -> list[BranchConfig]:
         """The branches as typed values."""
-        return [
-            BranchConfig(**{**b, "mean": tuple(b["mean"]), "std": tuple(b["std"])}) for b in self.branches or ()
-        ]
+        branches = self.branches or []
+        return [BranchConfig(**{**b, "mean": tuple(b["mean"]), "std": tuple(b["std"])}) for b in branches]
 
     @property
     def tokens_per_tile(self) -> int:
