@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.terminal import err, out, print_json, progress, spinner
+from leo_drive.terminal import complain, out, print_answers, print_json, progress, spinner
 
 app = typer.Typer(
     name="leo-drive",
@@ -82,12 +82,7 @@ def ask(
             [{**a.as_dict(), "source": str(video), "camera": clip.camera, "model": model} for a in answers]
         )
         return
-    times = ", ".join(f"{t:.1f}" for t in clip.timestamps)
-    out.print(f"[dim]{video}, frames at {times} s[/dim]", highlight=False)
-    for answer in answers:
-        out.print(f"[bold]{answer.question}[/bold]", highlight=False)
-        cut = "" if answer.complete else " [yellow](cut at --max-tokens)[/yellow]"
-        out.print(f"  {answer.text}{cut}  [dim]confidence {answer.confidence:.2f}[/dim]", highlight=False)
+    print_answers(f"{video}, frames at {', '.join(f'{t:.1f}' for t in clip.timestamps)} s", answers)
 
 
 @app.command(
@@ -123,7 +118,7 @@ def synth(
             split=split,
             progress=update,
         )
-    out.print(f"{clips} clips in {out_dir}", highlight=False)
+    out.print(f"{clips} clips in {out_dir}", highlight=False, markup=False)
 
 
 evaluate = typer.Typer(help="Measure a model.", no_args_is_help=True)
@@ -156,7 +151,7 @@ def evaluate_lingoqa(
         print_json(report)
     else:
         print_report(report, out)
-        out.print(f"predictions.csv and report.json in {out_dir}", highlight=False)
+        out.print(f"predictions.csv and report.json in {out_dir}", highlight=False, markup=False)
 
 
 @app.command()
@@ -192,22 +187,20 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except LeoDriveError as error:
-        err.print(f"leo-drive: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        complain(str(error))
         sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing to say, and nothing left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except PermissionError as error:
-        err.print(
-            f"leo-drive: {error.filename}: no permission ({error.strerror})",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
+        complain(f"{error.filename}: no permission; choose another place or change its permissions")
         sys.exit(2)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        err.print(f"leo-drive: {where}{error.strerror or error}", style="red", markup=False, soft_wrap=True)
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        err.print("leo-drive: interrupted", style="red")
+        complain("interrupted")
         sys.exit(130)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import leo_drive
 from leo_drive.picture import answers_picture
-from leo_drive.terminal import out
+from leo_drive.terminal import out, print_answers
 
 CLIP = Path(__file__).parent / "assets" / "demo.mp4"
 QUESTIONS = (
@@ -24,13 +24,11 @@ def main(folder: Path = Path("demo")) -> None:
     leo = leo_drive.load("nano")
     clip = leo_drive.open(CLIP).clip()
     answers = leo.ask(clip, QUESTIONS)
-    for answer in answers:
-        out.print(f"[bold]{answer.question}[/bold]", highlight=False)
-        out.print(f"  {answer.text}  [dim]confidence {answer.confidence:.2f}[/dim]", highlight=False)
+    print_answers(f"{CLIP.name}, a generated drive", answers)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "answers.png"
     answers_picture(clip, answers).save(path)
-    out.print(f"picture: {path}", highlight=False)
+    out.print(f"picture: {path}", highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+if TYPE_CHECKING:
+    from leo_drive.inference import Answer
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
@@ -24,6 +28,21 @@ err = Console(stderr=True)
 def print_json(value: Any) -> None:
     """JSON as it is, without the terminal's colours or line breaks."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_answers(title: str, answers: Sequence[Answer]) -> None:
+    """Questions with their answers, for people. Text from outside is escaped: `[` is markup to rich."""
+    out.print(f"[dim]{escape(title)}[/dim]", highlight=False)
+    for answer in answers:
+        out.print(f"[bold]{escape(answer.question)}[/bold]", highlight=False)
+        cut = "" if answer.complete else " [yellow](cut at the token limit)[/yellow]"
+        about = f"[dim]confidence {answer.confidence:.2f}[/dim]"
+        out.print(f"  {escape(answer.text)}{cut}  {about}", highlight=False)
+
+
+def complain(message: str) -> None:
+    """What went wrong, as one line on standard error."""
+    err.print(f"leo-drive: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

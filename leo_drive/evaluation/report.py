@@ -11,7 +11,8 @@ from rich.table import Table
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Balanced accuracy per kind of closed question, beside the blind baseline when it was measured."""
     console.print(
-        f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips"
+        f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips",
+        markup=False,
     )
     if report["closed"] is None:
         console.print("the kinds of its questions are not known: no closed scores")
