@@ -40,8 +40,8 @@ class DenseHeads(nn.Module):
         for head, features in zip(self.heads, grids, strict=True):
             tiles, grid = features.shape[:2]
             cells = label_maps.unflatten(2, (grid, -1)).unflatten(1, (grid, -1)).transpose(2, 3).flatten(3)
-            shares = torch.zeros(tiles, grid, grid, self.classes)
-            shares.scatter_add_(3, cells.long(), torch.ones(cells.shape))
+            shares = torch.zeros(tiles, grid, grid, self.classes, device=features.device)
+            shares.scatter_add_(3, cells.long(), torch.ones(cells.shape, device=features.device))
             shares = shares / cells.shape[3] * self.class_weights
             losses.append(-(shares * head(features).log_softmax(-1)).sum(-1).sum() / shares.sum())
         return torch.stack(losses).mean()

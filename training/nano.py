@@ -58,7 +58,7 @@ def main(
     draw(RUNS / "data/stage1", single, frames=1, labels=True)
     draw(RUNS / "data/stage2", clips, frames=5)
     draw(RUNS / "data/val", held_out, frames=5, split="val")
-    for stage in ("nano_stage1.yaml", "nano_stage2.yaml"):
+    for stage in ("nano_stage1.yaml", "nano_stage1_more.yaml", "nano_stage2.yaml"):
         recipe = read_recipe(RECIPES / stage)
         if not (recipe.output / "model" / "model.safetensors").is_file():
             train(recipe)

@@ -68,7 +68,7 @@ def read_recipe(path: Path) -> Recipe:
             right name.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except yaml.YAMLError as error:

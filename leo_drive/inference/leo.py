@@ -11,6 +11,7 @@ from typing import Any, overload
 import torch
 
 from leo_drive.clips.clip import Clip
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.inference.answer import Answer, confidence
 from leo_drive.inference.prefix import Prefix, compute_prefix
 from leo_drive.inference.streaming import AnswerStream
@@ -77,12 +78,14 @@ class Leo:
             max_new_tokens: most tokens of an answer, its end included.
             policy, max_tiles: the tile budget, see `leo_drive.model.budget.plan_tiles`.
             generate_options: transformers' `generate` options; greedy decoding unless they say otherwise.
+                One sequence a question: beams and several return sequences are `leo.model.generate`'s.
 
         Returns:
             An answer for a string, a list in the questions' order for a list.
 
         Raises:
             InputError: an empty question, or frames and text that do not fit the context.
+            LeoDriveError: one question alone does not fit the device's memory.
         """
         if isinstance(questions, str):
             return self.ask(
@@ -106,7 +109,9 @@ class Leo:
                 decoded = self._decode(prefix, prompts[batch], max_new_tokens, generate_options)
             except torch.OutOfMemoryError:
                 if size == 1:
-                    raise
+                    raise LeoDriveError(
+                        f"{clip.source or 'clip'}: out of memory with one question; use fewer frames or tiles"
+                    ) from None
                 size = max(1, size // 2)
                 continue
             timings = {**paid, "decode": decoded.seconds}
@@ -182,6 +187,11 @@ class Leo:
         rows = [[*prefix.ids, *[pad] * (longest - len(p)), *p] for p in prompts]
         mask = [[1] * len(prefix.ids) + [0] * (longest - len(p)) + [1] * len(p) for p in prompts]
         device = self.model.device
+        for name in ("num_beams", "num_return_sequences"):
+            if options.get(name, 1) > 1:
+                raise InputError(
+                    f"{name}={options[name]}: answers are one sequence each; use leo.model.generate"
+                )
         defaults = {"do_sample": False, "pad_token_id": pad, "eos_token_id": self.processor.end_token_ids}
         output = self.model.generate(
             torch.tensor(rows, device=device),

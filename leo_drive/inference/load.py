@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-)
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.inference.leo import Leo
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 
@@ -51,29 +45,14 @@ def load(
     name = os.fspath(model)
     where = torch.device(_device(device))
     precision = _dtype(dtype, where)
-    folder = ASSETS / name if name in embedded_models() else Path(name)
-    if folder.exists():
-        _check_folder(folder)
-        source = str(folder)
-    elif name.count("/") == 1 and not name.startswith((".", "/")):
-        source = name
-    else:
-        raise InputError(
-            f"model {name}: neither an embedded model ({', '.join(embedded_models())}) nor a folder; "
-            f"a hub id has the form owner/name"
+    source = _source(name)
+    with _one_line_errors(name), _quiet():
+        # With the loading info a pair comes back, which the annotations of transformers do not say.
+        loaded: Any = LeoForConditionalGeneration.from_pretrained(
+            source, dtype=precision, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    try:
-        with _quiet():
-            # With the loading info a pair comes back, which the annotations of transformers do not say.
-            loaded: Any = LeoForConditionalGeneration.from_pretrained(
-                source, dtype=precision, output_loading_info=True, ignore_mismatched_sizes=True
-            )
-            network, report = loaded
-            processor = LeoProcessor.from_pretrained(source)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise InputError(f"model {name}: not found on the hub ({_first_line(error)})") from None
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise InputError(f"model {name}: cannot be loaded: {_first_line(error)}") from None
+        network, report = loaded
+        processor = LeoProcessor.from_pretrained(source)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         # A mismatched key comes with its two shapes.
         if keys := sorted(k if isinstance(k, str) else " ".join(map(str, k)) for k in report[problem]):
@@ -81,7 +60,10 @@ def load(
                 f"model {name}: {len(keys)} {problem.replace('_', ' ')} in its weights, first {keys[0]}; "
                 f"the weights do not belong to this config.json"
             )
-    return Leo(network.to(where), processor, name=name)
+    processor.use_config(network.config)
+    with _one_line_errors(name):
+        network.to(where)
+    return Leo(network, processor, name=name)
 
 
 def configured_frames(model: str | os.PathLike[str]) -> int:
@@ -90,11 +72,40 @@ def configured_frames(model: str | os.PathLike[str]) -> int:
     A model that is not on this machine has no say yet: LeoConfig's default.
     """
     name = os.fspath(model)
+    source = _source(name)
+    if not Path(source).exists():
+        return LeoConfig.trained_frames
+    with _one_line_errors(name):
+        return LeoConfig.from_pretrained(source).trained_frames
+
+
+def _source(name: str) -> str:
+    """The folder of a model, checked, or its hub id."""
     folder = ASSETS / name if name in embedded_models() else Path(name)
     if folder.exists():
         _check_folder(folder)
-        return LeoConfig.from_pretrained(folder).trained_frames
-    return LeoConfig.trained_frames
+        return str(folder)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not folder.parent.is_dir():
+        return name
+    raise InputError(
+        f"model {name}: neither an embedded model ({', '.join(embedded_models()) or 'there is none'}) nor a "
+        f"folder; a hub id has the form owner/name"
+    )
+
+
+@contextmanager
+def _one_line_errors(name: str) -> Iterator[None]:
+    """A model comes from outside, and every library that reads a part of it has errors of its own."""
+    try:
+        yield
+    except LeoDriveError:
+        raise
+    except torch.OutOfMemoryError:
+        raise LeoDriveError(
+            f"model {name}: does not fit the device's memory; try dtype bfloat16 or device cpu"
+        ) from None
+    except Exception as error:
+        raise InputError(f"model {name}: cannot be loaded: {_one_line(error)}") from None
 
 
 def _check_folder(folder: Path) -> None:
@@ -103,14 +114,12 @@ def _check_folder(folder: Path) -> None:
     if not config_path.is_file():
         raise InputError(f"model {folder}: no config.json; give a folder that holds a LEO model")
     try:
-        config = json.loads(config_path.read_text())
+        config = json.loads(config_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{config_path}: not readable as JSON ({_first_line(error)})") from None
-    if config.get("model_type") != "leo":
-        raise InputError(
-            f"model {folder}: its config.json describes {config.get('model_type')!r}, not a LEO; "
-            f"`leo-drive build` makes a LEO from InternVL and SAM checkpoints"
-        )
+        raise InputError(f"{config_path}: not readable as JSON ({_one_line(error)})") from None
+    described = config.get("model_type") if isinstance(config, dict) else None
+    if described != "leo":
+        raise InputError(f"model {folder}: its config.json describes {described!r}, not a LEO ('leo')")
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise InputError(f"model {folder}: no weights (*.safetensors) in the folder")
@@ -119,8 +128,8 @@ def _check_folder(folder: Path) -> None:
             with safe_open(path, "pt") as file:
                 file.keys()
         except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: damaged weights ({_first_line(error)}); copy the file again") from None
-    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
+            raise InputError(f"{path}: damaged weights ({_one_line(error)}); copy the file again") from None
+    if not (folder / "tokenizer.json").is_file():
         raise InputError(f"model {folder}: no tokenizer.json in the folder")
 
 
@@ -130,7 +139,7 @@ def _device(device: str | torch.device | None) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device}: not available ({_first_line(error)})") from None
+        raise InputError(f"device {device}: not available ({_one_line(error)})") from None
     return str(device)
 
 
@@ -157,5 +166,5 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

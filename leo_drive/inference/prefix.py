@@ -9,6 +9,7 @@ import torch
 from transformers import DynamicCache
 
 from leo_drive.clips.clip import Clip
+from leo_drive.errors import LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 from leo_drive.model.budget import TilePlan
 
@@ -43,13 +44,38 @@ class Prefix:
 
 
 @torch.inference_mode()
+def encode_tiles(
+    model: LeoForConditionalGeneration, pixels: list[torch.Tensor], at_once: int = 8
+) -> torch.Tensor:
+    """The visual tokens of all tiles, (tiles, tokens_per_tile, d_llm), encoded so many at once.
+
+    Raises:
+        LeoDriveError: a single tile does not fit the device's memory.
+    """
+    encoded: list[torch.Tensor] = []
+    done, tiles = 0, pixels[0].shape[0]
+    while done < tiles:
+        try:
+            encoded.append(model.visual_tokens([p[done : done + at_once] for p in pixels]))
+        except torch.OutOfMemoryError:
+            if at_once == 1:
+                raise LeoDriveError(
+                    "out of memory with a single tile; try dtype bfloat16 or device cpu"
+                ) from None
+            at_once //= 2
+            continue
+        done += at_once
+    return torch.cat(encoded)
+
+
+@torch.inference_mode()
 def compute_prefix(
     model: LeoForConditionalGeneration, processor: LeoProcessor, clip: Clip, plan: TilePlan
 ) -> Prefix:
     """Tile and encode the clip and prefill the language model with system message and frames."""
     start = time.perf_counter()
     tiles = [tile for frame in processor.tiles(clip.frames, plan.max_tiles) for tile in frame]
-    visual_tokens = model.visual_tokens(processor.pixel_values(tiles))
+    visual_tokens = encode_tiles(model, processor.pixel_values(tiles))
     encoded = time.perf_counter()
     # The question does not matter here: the prefix ends before it.
     ids = processor.prompt("?", plan.tiles).prefix

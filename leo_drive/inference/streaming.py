@@ -17,6 +17,9 @@ class AnswerStream(Iterator[str]):
     Attributes:
         answer: the whole answer once the pieces have run out, None before.
 
+    Leaving a `with` block, like `stop`, ends the answer early; a stream that is merely
+    dropped goes on to its end.
+
     Raises:
         Whatever generating raised, from the iteration that would have given the next piece.
     """
@@ -25,14 +28,18 @@ class AnswerStream(Iterator[str]):
         self.answer: Answer | None = None
         self._error: BaseException | None = None
         self._stopped = threading.Event()
+        self._exhausted = False
         self._pieces = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         self._thread = threading.Thread(target=self._generate, args=(run,), daemon=True)
         self._thread.start()
 
     def __next__(self) -> str:
-        for piece in self._pieces:
+        while not self._exhausted:
+            # The streamer blocks for ever when it is asked again after its end.
+            piece = next(self._pieces, None)
             if piece:
                 return piece
+            self._exhausted = piece is None
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -41,6 +48,12 @@ class AnswerStream(Iterator[str]):
     def stop(self) -> None:
         """End the answer after the token at hand; the iteration then ends as usual."""
         self._stopped.set()
+
+    def __enter__(self) -> AnswerStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def _generate(self, run: Callable[..., Answer]) -> None:
         def stopped(*_: Any, **__: Any) -> bool:

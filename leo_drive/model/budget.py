@@ -62,35 +62,41 @@ def plan_tiles(
         raise InputError(f"tile policy {policy!r} is not one of {', '.join(get_args(Policy))}")
     most = config.max_tiles if max_tiles is None else max_tiles
 
-    def plan(per_frame: list[int]) -> TilePlan:
-        counts = [
-            tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail)
-            for m in per_frame
-        ]
-        return TilePlan(tuple(per_frame), tuple(counts), sum(counts) * config.tokens_per_tile)
+    def counted(per_frame: list[int]) -> TilePlan:
+        count = {
+            m: tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail)
+            for m in set(per_frame)
+        }
+        tiles = tuple(count[m] for m in per_frame)
+        return TilePlan(tuple(per_frame), tiles, sum(tiles) * config.tokens_per_tile)
 
-    def total(candidate: TilePlan) -> int:
-        return candidate.tokens + text_tokens(len(candidate.tiles)) + answer_tokens
+    def total(plan: TilePlan) -> int:
+        return plan.tokens + text_tokens(len(plan.tiles)) + answer_tokens
 
-    if policy == "equal":
-        chosen = plan([max(1, most // frames)] * frames)
+    def fits(plan: TilePlan) -> bool:
+        # The visual tokens alone first: counting the text of a thousand frames takes its time.
+        return plan.tokens < config.context_length and total(plan) <= config.context_length
+
+    def chosen_for(n: int) -> TilePlan:
+        if policy == "equal":
+            return counted([max(1, most // n)] * n)
+        candidates = (counted([1] * (n - 1) + [last]) for last in range(max(1, most), 0, -1))
+        return next((c for c in candidates if fits(c)), counted([1] * n))
+
+    chosen = chosen_for(frames)
+    if fits(chosen):
+        return chosen
+    fewer = range(min(frames - 1, config.context_length // config.tokens_per_tile), 0, -1)
+    if fits(counted([1] * frames)):
+        cure = f"one tile a frame fits: set max_tiles to {frames}"
+    elif fitting := next((n for n in fewer if fits(chosen_for(n))), 0):
+        cure = f"at most {fitting} frames fit: ask about {fitting}, or fewer"
+    elif fitting := next((n for n in fewer if fits(counted([1] * n))), 0):
+        cure = f"at most {fitting} frames fit, with max_tiles set to {fitting}"
     else:
-        candidates = (plan([1] * (frames - 1) + [last]) for last in range(max(1, most), 0, -1))
-        chosen = next((c for c in candidates if total(c) <= config.context_length), plan([1] * frames))
-
-    if total(chosen) > config.context_length:
-        fitting = next(
-            (n for n in range(frames - 1, 0, -1) if total(plan([1] * n)) <= config.context_length), 0
-        )
-        if total(plan([1] * frames)) <= config.context_length:
-            cure = "one tile a frame fits: use fewer tiles"
-        elif fitting:
-            cure = f"at most {fitting} frames fit: ask about {fitting}, or fewer"
-        else:
-            cure = "not even one frame fits beside a text this long: shorten the question"
-        raise InputError(
-            f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual "
-            f"tokens + {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} "
-            f"tokens, but the model's context holds {config.context_length}; {cure}"
-        )
-    return chosen
+        cure = "not even one frame fits beside a text this long: shorten the question"
+    raise InputError(
+        f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual tokens "
+        f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "
+        f"the model's context holds {config.context_length}; {cure}"
+    )

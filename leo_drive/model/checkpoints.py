@@ -10,9 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
+from accelerate import init_empty_weights
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import LlamaConfig
 
@@ -56,6 +58,18 @@ INTERNLM2_NAMES: Renaming = (
     (r"\.ffn_norm\.", ".post_attention_layernorm."),
     (r"^output\.", "lm_head."),
 )
+
+
+# The reference's parts: where each goes and how its names change (the language model's later, with wqkv).
+_REFERENCE_PARTS: dict[str, tuple[str, Renaming]] = {
+    "vision_model_1": ("branches.0.encoder.", INTERNVIT_NAMES),
+    "vision_model_2": ("branches.1.encoder.", SAM_NAMES),
+    "mlp1": ("projectors.0.", ()),
+    "mlp2": ("projectors.1.", ()),
+    "language_model": ("language_model.", ()),
+}
+# What the reference can switch and no published LEO has: refused, as ignoring it would change the answers.
+_REFERENCE_FIXED = {"ps_version": "v2", "select_layer": -1, "pad2square": False}
 
 
 def rename(name: str, renaming: Renaming) -> str:
@@ -105,19 +119,30 @@ def reference_config(config: Mapping[str, Any]) -> LeoConfig:
         vit, sam, llm = config["vision_config_1"], config["vision_config_2"], config["llm_config"]
         if llm["architectures"] != ["InternLM2ForCausalLM"]:
             raise InputError(f"reference config: language model {llm['architectures']} is not InternLM2")
+        for field, value in _REFERENCE_FIXED.items():
+            if config.get(field, value) != value:
+                raise InputError(f"reference config: {field}={config[field]} is not supported, only {value}")
+        if vit.get("qk_normalization") or vit.get("norm_type", "layer_norm") != "layer_norm":
+            raise InputError(
+                "reference config: an InternViT with normalised queries or RMSNorm is not supported"
+            )
+        image_size = config.get("force_image_size") or vit["image_size"]
+        if image_size != vit["image_size"]:
+            raise InputError(
+                f"reference config: force_image_size={image_size}, but position embeddings for "
+                f"{vit['image_size']}"
+            )
         vocabulary = llm["vocab_size"]
         return LeoConfig(
             text_config=internlm2_config(llm),
             branches=[
-                internvit_branch(
-                    vit, config.get("force_image_size") or vit["image_size"], config["downsample_ratio"]
-                ),
+                internvit_branch(vit, image_size, config["downsample_ratio"]),
                 sam_branch(sam, int(config["downsample_ratio2"])),
             ],
-            tile_size=config.get("force_image_size") or vit["image_size"],
+            tile_size=image_size,
             max_tiles=config.get("max_dynamic_patch", 6),
             use_thumbnail=config.get("use_thumbnail", True),
-            image_token_id=min(_INTERNLM2_IMAGE_TOKEN, vocabulary - 1),
+            image_token_id=config.get("img_context_token_id", min(_INTERNLM2_IMAGE_TOKEN, vocabulary - 1)),
         )
     except KeyError as missing:
         raise InputError(
@@ -199,45 +224,54 @@ def from_reference(
     Args:
         weights: tensors under the reference's names (`vision_model_1.`, `vision_model_2.`, `mlp1.`, `mlp2.`,
             `language_model.`), or a safetensors file with them.
-        config: the reference's config.json, read or as a path.
+        config: the reference's config.json, read or as a path. Its image token is `img_context_token_id`
+            where it says one, otherwise InternLM2's 92546, or the last token of a smaller vocabulary.
 
     Returns:
         The model in evaluation mode, in the weights' precision.
 
     Raises:
-        InputError: missing or unexpected weights (named), or a configuration that is not LEO's.
+        InputError: files that cannot be read, missing or unexpected weights (named), or a configuration that
+            is not LEO's.
     """
-    if isinstance(config, str | Path):
-        config = json.loads(Path(config).read_text())
+    source = str(weights) if isinstance(weights, str | Path) else "reference checkpoint"
+    leo_config = reference_config(_read_json(config) if isinstance(config, str | Path) else config)
     if isinstance(weights, str | Path):
-        weights = load_file(weights)
-    leo_config = reference_config(cast(Mapping[str, Any], config))
-    llm = leo_config.llm
-    state = {
-        **_part(weights, "vision_model_1.", "branches.0.encoder.", INTERNVIT_NAMES),
-        **_part(weights, "vision_model_2.", "branches.1.encoder.", SAM_NAMES),
-        **_part(weights, "mlp1.", "projectors.0.", ()),
-        **_part(weights, "mlp2.", "projectors.1.", ()),
-    }
+        try:
+            weights = load_file(weights)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{weights}: weights cannot be read ({error})") from None
+    parts: dict[str, dict[str, torch.Tensor]] = {prefix: {} for prefix in _REFERENCE_PARTS}
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in weights.items():
+        prefix, _, rest = name.partition(".")
+        # A name of no part is kept as it is, to be reported as unexpected.
+        parts.get(prefix, state)[rest if prefix in parts else name] = tensor
+    for prefix, (new_prefix, renaming) in _REFERENCE_PARTS.items():
+        state |= {new_prefix + rename(name, renaming): tensor for name, tensor in parts[prefix].items()}
     language = {
-        k.removeprefix("language_model."): v for k, v in weights.items() if k.startswith("language_model.")
+        name.removeprefix("language_model."): state.pop(name)
+        for name in list(state)
+        if name.startswith("language_model.")
     }
+    llm = leo_config.llm
     for name, tensor in internlm2_to_llama(language, llm.num_attention_heads, llm.num_key_value_heads):
         state[f"language_model.{name}"] = tensor
-    model = LeoForConditionalGeneration(leo_config)
-    torch.nn.Module.to(model, dtype=next(iter(state.values())).dtype)
-    load_exactly(model, state, "reference checkpoint")
+    # Parameters come from the checkpoint, in its precision; buffers (rotary frequencies) stay as made.
+    with init_empty_weights(include_buffers=False):
+        model = LeoForConditionalGeneration(leo_config)
+    load_exactly(model, state, source)
     return model.eval()
 
 
 def load_exactly(model: torch.nn.Module, state: Weights, source: str) -> None:
-    """Load weights of which none may be missing or left over.
+    """Load weights of which none may be missing or left over; the model takes over their precision.
 
     Raises:
         InputError: naming the first missing and unexpected keys, or the shapes that differ.
     """
     try:
-        missing, unexpected = model.load_state_dict(dict(state), strict=False)
+        missing, unexpected = model.load_state_dict(dict(state), strict=False, assign=True)
     except RuntimeError as error:
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
     if missing or unexpected:
@@ -247,9 +281,11 @@ def load_exactly(model: torch.nn.Module, state: Weights, source: str) -> None:
         )
 
 
-def _part(weights: Weights, prefix: str, new_prefix: str, renaming: Renaming) -> dict[str, torch.Tensor]:
-    return {
-        new_prefix + rename(name.removeprefix(prefix), renaming): tensor
-        for name, tensor in weights.items()
-        if name.startswith(prefix)
-    }
+def _read_json(path: str | Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not the configuration of a model")
+    return value

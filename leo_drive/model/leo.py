@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from leo_drive.model.branch import Branch, Projector
@@ -204,6 +204,8 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def generate(  # type: ignore[override]
         self,
         inputs: torch.Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *,
         pixel_values: PixelValues | None = None,
         visual_tokens: torch.Tensor | None = None,
         **kwargs: Any,
@@ -217,4 +219,4 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
             visual_tokens = self.visual_tokens(pixel_values)
         if visual_tokens is not None:
             kwargs["inputs_embeds"] = self.embed(input_ids, visual_tokens)
-        return super().generate(input_ids, **kwargs)  # type: ignore[misc]
+        return super().generate(input_ids, generation_config, **kwargs)  # type: ignore[misc]

@@ -73,13 +73,33 @@ class LeoProcessor(ProcessorMixin):
         chat_template: str | None = None,
     ) -> None:
         super().__init__(tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
-        self.leo = leo if isinstance(leo, LeoConfig) else LeoConfig(**(leo or {}))
+        self.use_config(leo if isinstance(leo, LeoConfig) else LeoConfig(**(leo or {})))
         ids = cast(list[int], tokenizer.convert_tokens_to_ids([IMAGE_START, IMAGE_TOKEN, IMAGE_END]))
         if None in ids or tokenizer.unk_token_id in ids:
             raise InputError(f"the tokenizer lacks the image tokens {IMAGE_START} {IMAGE_TOKEN} {IMAGE_END}")
         self.image_end_id = ids[2]
         turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
         self.end_token_ids = sorted({i for i in (turn_end, tokenizer.eos_token_id) if i is not None})
+
+    def use_config(self, config: LeoConfig) -> None:
+        """Tile and count tokens for this model.
+
+        Raises:
+            InputError: the configuration's image token is not the tokenizer's, or its vocabulary is smaller.
+        """
+        image_token = self.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+        # A configuration without an image token is one that no model has been made of yet.
+        if config.image_token_id and config.image_token_id != image_token:
+            raise InputError(
+                f"the configuration's image token is {config.image_token_id}, the tokenizer's {IMAGE_TOKEN} "
+                f"is {image_token}; they belong to different models"
+            )
+        if len(self.tokenizer) > config.llm.vocab_size:
+            raise InputError(
+                f"the tokenizer has {len(self.tokenizer)} tokens, the model {config.llm.vocab_size}; they "
+                f"belong to different models"
+            )
+        self.leo = config
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "leo": self.leo.to_dict()}
@@ -110,7 +130,7 @@ class LeoProcessor(ProcessorMixin):
                 content = frame_lines(frames) + content
             messages.append({"role": "user", "content": content})
             if i < len(answers):
-                messages.append({"role": "assistant", "content": answers[i]})
+                messages.append({"role": "assistant", "content": self._without_special_tokens(answers[i])})
         return messages
 
     def prompt(self, question: str, tiles: Sequence[int], history: Sequence[Turn] = ()) -> Prompt:
@@ -175,7 +195,8 @@ class LeoProcessor(ProcessorMixin):
             tiles = self.tiles(own, [max(1, most // len(own))] * len(own)) if own else []
             expanded.append(self._expand(t, [len(x) for x in tiles]))
             all_tiles += [tile for image in tiles for tile in image]
-        encoded = self.tokenizer(expanded, return_tensors="pt", padding=True, padding_side="left", **kwargs)
+        options = {"return_tensors": "pt", "padding": True, "padding_side": "left", **kwargs}
+        encoded = self.tokenizer(expanded, **options)
         if encoded["input_ids"].shape[1] > self.leo.context_length:
             raise InputError(
                 f"the prompt has {encoded['input_ids'].shape[1]} tokens, the model's context holds "
@@ -202,10 +223,15 @@ class LeoProcessor(ProcessorMixin):
         question = question.strip()
         if not question:
             raise InputError("the question is empty; ask something, for example: What should the driver do?")
+        return self._without_special_tokens(question)
+
+    def _without_special_tokens(self, text: str) -> str:
         for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
-            if token in question:
-                raise InputError(f"the question holds {token}, which is the model's own; leave it out")
-        return question
+            if token in text:
+                raise InputError(
+                    f"the text {text[:40]!r} holds {token}, which is the model's own; leave it out"
+                )
+        return text
 
 
 def frame_lines(frames: int) -> str:

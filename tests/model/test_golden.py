@@ -88,9 +88,41 @@ def test_whole_model(golden, reference, case):
 def test_a_partial_reference_checkpoint_names_what_is_missing(golden):
     weights = load_file(golden / "reference_leo_tiny.safetensors")
     del weights["mlp2.1.weight"]
-    weights["vision_model_1.stray"] = torch.zeros(1)
-    with pytest.raises(InputError, match=r"1 weights missing \(projectors\.1\.1\.weight\), 1 unexpected"):
+    weights["vision_model_1.stray"] = weights["mlp3.stray"] = torch.zeros(1)
+    with pytest.raises(InputError, match=r"1 weights missing \(projectors\.1\.1\.weight\), 2 unexpected"):
         from_reference(weights, golden / "reference_leo_tiny_config.json")
+
+
+def test_half_precision_weights_keep_exact_positions(golden):
+    """Rotary frequencies in bfloat16 would put the thousandth token in the wrong place."""
+    weights = {k: v.bfloat16() for k, v in load_file(golden / "reference_leo_tiny.safetensors").items()}
+    model = from_reference(weights, golden / "reference_leo_tiny_config.json")
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert model.language_model.model.rotary_emb.inv_freq.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ps_version": "v1"}, "ps_version=v1"),
+        ({"select_layer": -2}, "select_layer=-2"),
+        ({"force_image_size": 112}, "position embeddings for 56"),
+        ({"vision_config_2": {}}, "image_size"),
+    ],
+)
+def test_what_the_reference_can_switch_and_we_cannot_is_refused(golden, change, reason):
+    config = json.loads((golden / "reference_leo_tiny_config.json").read_text())
+    with pytest.raises(InputError, match=reason):
+        from_reference({}, {**config, **change})
+
+
+def test_unreadable_files_are_one_line(golden, tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.json"):
+        from_reference({}, tmp_path / "nothing.json")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes((golden / "reference_leo_tiny.safetensors").read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be read"):
+        from_reference(cut, golden / "reference_leo_tiny_config.json")
 
 
 def test_a_config_of_another_model_is_refused(golden):

@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_the_cure():
         plan_tiles((1920, 1080), 20, config, lambda n: 540 + 4 * n)
     with pytest.raises(InputError, match="shorten the question"):
         plan_tiles((1920, 1080), 1, config, lambda n: 8190)
-    with pytest.raises(InputError, match="use fewer tiles"):
+    with pytest.raises(InputError, match="set max_tiles to 1"):
         plan_tiles((448 * 4, 448 * 4), 1, config, lambda n: 100, max_tiles=16)
     with pytest.raises(InputError, match="policy 'even'"):
         plan_tiles((1920, 1080), 1, config, lambda n: 1, policy="even")  # type: ignore[arg-type]
