@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.terminal import complain, out, print_answers, print_json, progress, spinner
+from leo_drive.files import writable_folder
+from leo_drive.terminal import one_line_errors, out, print_answers, print_json, progress, spinner
+
+if TYPE_CHECKING:
+    from leo_drive.clips import Source
 
 app = typer.Typer(
     name="leo-drive",
@@ -21,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+# What typer returns after Ctrl-C.
+_INTERRUPTED = 130
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="An embedded model (nano), a model folder, or a hub id.")
@@ -41,7 +48,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 def ask(
     video: Annotated[
         Path,
-        typer.Argument(metavar="VIDEO", help="A video, an image, or a folder of images.", show_default=False),
+        typer.Argument(
+            metavar="VIDEO",
+            help="A video, an image, a folder of images, or a LingoQA part with --segment.",
+            show_default=False,
+        ),
     ],
     questions: Annotated[
         list[str], typer.Argument(metavar="QUESTION...", help="One question or several.", show_default=False)
@@ -51,9 +62,18 @@ def ask(
     ] = None,
     seconds: Annotated[float, typer.Option(help="How far back the frames reach.")] = 5.0,
     frames: Annotated[
-        int | None, typer.Option(help="How many frames; as the model was trained by default.")
+        int | None,
+        typer.Option(help="How many frames; by default as the model was trained, or as many as there are."),
     ] = None,
     camera: Annotated[str | None, typer.Option(help="Which camera, where a source has several.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Which segment of a LingoQA part.")] = None,
+    policy: Annotated[
+        Literal["equal", "last_frame_first"],
+        typer.Option(help="Tiles for every frame alike, or one for each and the rest for the last."),
+    ] = "equal",
+    max_tiles: Annotated[
+        int | None, typer.Option(help="Most tiles of all frames; the model's own bound by default.", min=1)
+    ] = None,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
     model: ModelOption = "nano",
     device: DeviceOption = None,
@@ -63,20 +83,20 @@ def ask(
     """Answer questions about a moment of a drive."""
     from leo_drive.clips import open_source
 
-    # The clip first: a wrong path should not wait for a model to load.
-    with open_source(video) as source:
-        if frames is None:
-            frames = _trained_frames(model)
-        clip = source.clip(at=at, seconds=seconds, frames=frames, camera=camera)
     for question in questions:
         if not question.strip():
             raise InputError("the question is empty; ask something, for example: What should the driver do?")
+    # The clip first: a wrong path should not wait for a model to load.
+    with spinner(f"reading {video}"), open_source(video, segment=segment) as source:
+        if frames is None:
+            frames, seconds = _default_frames(source, model, at, seconds)
+        clip = source.clip(at=at, seconds=seconds, frames=frames, camera=camera)
     with spinner(f"loading {model}"):
         from leo_drive.inference import load
 
         leo = load(model, device=device, dtype=dtype)
     with spinner("answering"):
-        answers = leo.ask(clip, questions, max_new_tokens=max_tokens)
+        answers = leo.ask(clip, questions, max_new_tokens=max_tokens, policy=policy, max_tiles=max_tiles)
     if as_json:
         print_json(
             [{**a.as_dict(), "source": str(video), "camera": clip.camera, "model": model} for a in answers]
@@ -96,7 +116,7 @@ def synth(
     seed: Annotated[int, typer.Option(help="The same seed gives the same drives.")] = 0,
     split: Annotated[str, typer.Option(help="Name of the table: train or val.")] = "train",
     width: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=64)] = 640,
-    height: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=36)] = 360,
+    height: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=64)] = 360,
     video: Annotated[bool, typer.Option("--video", help="Also write every clip as mp4.")] = False,
     labels: Annotated[
         bool, typer.Option("--labels", help="Also write label maps, for dense supervision.")
@@ -139,11 +159,17 @@ def evaluate_lingoqa(
     as_json: JsonOption = False,
 ) -> None:
     """Answer every question of a LingoQA part and score the closed ones."""
-    from leo_drive.evaluation.lingoqa import evaluate_part
+    from leo_drive.data.lingoqa import read_part
     from leo_drive.evaluation.report import print_report
-    from leo_drive.inference import load
 
+    # Both before the model loads: a folder that is wrong should not wait for it.
+    writable_folder(out_dir)
+    with spinner(f"reading {root}"):
+        read_part(root)
     with spinner(f"loading {model}"):
+        from leo_drive.evaluation.lingoqa import evaluate_part
+        from leo_drive.inference import load
+
         leo = load(model, device=device, dtype=dtype)
     with progress("answering") as update:
         report = evaluate_part(leo, root, out_dir, blind=blind, progress=update)
@@ -159,49 +185,50 @@ def doctor(as_json: JsonOption = False) -> None:
     """Show versions, devices, codecs and models found, what is missing and how to get it."""
     from leo_drive.doctor import diagnose, print_diagnosis
 
-    diagnosis = diagnose()
+    with spinner("looking around"):
+        diagnosis = diagnose()
     if as_json:
         print_json(diagnosis)
     else:
         print_diagnosis(diagnosis, out)
+    if diagnosis["problems"]:
+        raise typer.Exit(1)
 
 
-def _trained_frames(model: str) -> int:
-    """The number of frames the model was trained with, read without loading it."""
+def _default_frames(source: Source, model: str, at: float | None, seconds: float) -> tuple[int, float]:
+    """How many frames to take, and from how many seconds, when the user does not say.
+
+    As many as the model was trained with, but no more than the recording has there: a frame shown twice would
+    pretend to be a moment that nobody filmed.
+    """
     from leo_drive.inference.load import configured_frames
 
-    return configured_frames(model)
-
-
-class _OneLine(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return f"leo-drive: {record.getMessage()}"
+    trained = configured_frames(model)
+    # In this order min and max pass over what is not a number; clip() refuses it.
+    last = source.last_time if at is None else max(0.0, min(source.last_time, at))
+    span = min(last + 1 / source.rate, seconds)
+    # A hundredth of a frame: rates are averages.
+    there = max(1, math.floor(span * source.rate + 0.01))
+    return (trained, seconds) if there >= trained else (there, min(seconds, span))
 
 
 def main() -> None:
-    """Entry point: the user's mistakes and the world's become one line and an exit status."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine())
-    logging.getLogger("leo_drive").addHandler(handler)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    try:
-        app(standalone_mode=True)
-    except LeoDriveError as error:
-        complain(str(error))
-        sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader has gone (`| head`): nothing to say, and nothing left to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except PermissionError as error:
-        complain(f"{error.filename}: no permission; choose another place or change its permissions")
-        sys.exit(2)
-    except OSError as error:
-        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        complain("interrupted")
-        sys.exit(130)
+    """Entry point."""
+    with one_line_errors():
+        try:
+            status = app(prog_name="leo-drive", standalone_mode=False)
+        except typer.TyperException as error:
+            if not (message := error.format_message().strip()):
+                # No arguments where some are needed: the help has been printed instead.
+                sys.exit(error.exit_code)
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "leo-drive"
+            raise InputError(f"{message.rstrip('.')}; see {command} --help") from None
+        except typer.Abort:
+            raise LeoDriveError("the input ended where more was expected") from None
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import leo_drive
-from leo_drive.picture import answers_picture
-from leo_drive.terminal import out, print_answers
+from leo_drive.files import writable_folder
+from leo_drive.terminal import one_line_errors, out, print_answers, spinner
 
 CLIP = Path(__file__).parent / "assets" / "demo.mp4"
 QUESTIONS = (
@@ -21,15 +21,21 @@ QUESTIONS = (
 
 def main(folder: Path = Path("demo")) -> None:
     """Ask the embedded model about the bundled clip; the picture goes to `folder`."""
-    leo = leo_drive.load("nano")
-    clip = leo_drive.open(CLIP).clip()
-    answers = leo.ask(clip, QUESTIONS)
+    writable_folder(folder)
+    with spinner("loading nano"):
+        # Imported here, for the spinner: the model's libraries take seconds.
+        from leo_drive.picture import answers_picture
+
+        leo = leo_drive.load("nano")
+    with spinner("answering"):
+        clip = leo_drive.open(CLIP).clip()
+        answers = leo.ask(clip, QUESTIONS)
     print_answers(f"{CLIP.name}, a generated drive", answers)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "answers.png"
     answers_picture(clip, answers).save(path)
     out.print(f"picture: {path}", highlight=False, markup=False)
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

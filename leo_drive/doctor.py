@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
-from packaging.requirements import Requirement
 from rich.console import Console
+
+from leo_drive import __version__
 
 # Decoders that dashcam footage commonly needs.
 _DECODERS = ("h264", "hevc", "mpeg4", "mjpeg", "av1", "vp9")
+
+# Of different builds, importing either fails.
+_TOGETHER = ("torch", "torchvision")
+_REINSTALL_TORCH = "install torch and torchvision together, see docs/install.md"
 
 
 def diagnose() -> dict[str, Any]:
     """Everything `leo-drive doctor` shows; `problems` lists what is wrong, each with its cure."""
     problems: list[str] = []
-    packages = {}
-    for line in requires("leo-drive") or []:
-        requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
+
+    def examine(what: str, look: Callable[[list[str]], dict[str, Any]], cure: str) -> dict[str, Any]:
+        """A section of the diagnosis. A broken package fails with nearly any exception when imported."""
         try:
-            found = version(requirement.name)
-        except PackageNotFoundError:
-            packages[requirement.name] = "missing"
-            problems.append(f"{requirement.name} is missing: pip install '{requirement}'")
-            continue
-        packages[requirement.name] = found
-        if not requirement.specifier.contains(found, prereleases=True):
-            problems.append(
-                f"{requirement.name} {found} is not {requirement.specifier}: pip install '{requirement}'"
-            )
-    codecs = _codecs()
-    problems += [
-        f"PyAV has no {name} decoder: videos in it cannot be read; pip install --force-reinstall av"
-        for name, there in codecs.items()
-        if not there
-    ]
-    models = _models()
-    if "nano" not in models:
-        problems.append("the embedded model nano is missing: reinstall leo-drive")
+            return look(problems)
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "")
+            problems.append(f"{what} cannot be examined ({type(error).__name__}: {reason}): {cure}")
+            return {}
+
     return {
-        "leo_drive": version("leo-drive"),
+        "leo_drive": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "packages": packages,
-        "devices": _devices(),
-        "decoders": codecs,
-        "models": models,
+        "packages": examine("the packages", _packages, "pip install packaging"),
+        "devices": examine("the devices", _devices, _REINSTALL_TORCH),
+        "decoders": examine("the decoders", _decoders, "pip install --force-reinstall av"),
+        "models": examine("the models", _models, f"{_REINSTALL_TORCH}; then pip install -e ."),
         "problems": problems,
     }
 
@@ -74,7 +65,34 @@ def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
         console.print("[green]nothing is missing[/green]")
 
 
-def _devices() -> dict[str, str]:
+def _packages(problems: list[str]) -> dict[str, str]:
+    """The version of every package that leo-drive requires, or "missing"."""
+    from packaging.requirements import Requirement
+
+    try:
+        required = [Requirement(line) for line in requires("leo-drive") or []]
+    except PackageNotFoundError:
+        problems.append("leo-drive is not installed, so what it requires is not known: pip install -e .")
+        return {}
+    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+    pair = " ".join(f"'{r}'" for r in required if r.name in _TOGETHER)
+    found = {}
+    for requirement in required:
+        cure = "pip install " + (pair if requirement.name in _TOGETHER else f"'{requirement}'")
+        try:
+            found[requirement.name] = version(requirement.name)
+        except PackageNotFoundError:
+            found[requirement.name] = "missing"
+            problems.append(f"{requirement.name} is missing: {cure}")
+            continue
+        if not requirement.specifier.contains(found[requirement.name], prereleases=True):
+            problems.append(
+                f"{requirement.name} {found[requirement.name]} is not {requirement.specifier}: {cure}"
+            )
+    return found
+
+
+def _devices(problems: list[str]) -> dict[str, str]:
     import torch
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -89,16 +107,33 @@ def _devices() -> dict[str, str]:
     return found
 
 
-def _codecs() -> dict[str, bool]:
+def _decoders(problems: list[str]) -> dict[str, bool]:
     import av
 
-    return {name: name in av.codecs_available for name in _DECODERS}
+    def there(name: str) -> bool:
+        # Not av.codecs_available: it counts encoders too.
+        try:
+            av.Codec(name, "r")
+        except ValueError:
+            return False
+        return True
+
+    found = {name: there(name) for name in _DECODERS}
+    problems += [
+        f"PyAV has no {name} decoder: videos in it cannot be read; pip install --force-reinstall av"
+        for name, present in found.items()
+        if not present
+    ]
+    return found
 
 
-def _models() -> dict[str, str]:
+def _models(problems: list[str]) -> dict[str, str]:
     from leo_drive.inference.load import ASSETS, embedded_models
 
+    whole = [name for name in embedded_models() if any((ASSETS / name).glob("*.safetensors"))]
+    if "nano" not in whole:
+        problems.append("the embedded model nano is missing: reinstall leo-drive")
     return {
         name: f"embedded, {sum(f.stat().st_size for f in (ASSETS / name).iterdir()) / 1e6:.1f} MB"
-        for name in embedded_models()
+        for name in whole
     }

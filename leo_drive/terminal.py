@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,16 +22,83 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from leo_drive.errors import LeoDriveError
+
 if TYPE_CHECKING:
     from leo_drive.inference import Answer
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+# emoji=False: a question with :car: in it is shown as it was asked.
+out = Console(soft_wrap=True, emoji=False)
+err = Console(stderr=True, emoji=False)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Around an entry point: the user's mistakes and the world's become one line and an exit status.
+
+    Warnings of the library become lines on standard error meanwhile. What escapes is a bug.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names and answers may hold what the terminal's encoding does not.
+            stream.reconfigure(errors="backslashreplace")
+    # Read when transformers is imported; what matters of its warnings becomes our errors.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logger, handler = logging.getLogger("leo_drive"), _Complaints()
+    logger.addHandler(handler)
+    try:
+        yield
+    except LeoDriveError as error:
+        complain(str(error))
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): there is nothing to say, and nobody to say it to.
+        sys.exit(1)
+    except PermissionError as error:
+        where = f"{_name_of(error)}: " if error.filename else ""
+        complain(f"{where}no permission; choose another place or change its permissions")
+        sys.exit(2)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        complain(f"{_name_of(error)}: {reason}" if error.filename else reason)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        sys.exit(130)
+    finally:
+        logger.removeHandler(handler)
+        _drop_unwritten()
+
+
+class _Complaints(logging.Handler):
+    """Log records as lines on standard error, above a spinner or a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage(), style="")
+
+
+def _name_of(error: OSError) -> str:
+    return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+
+
+def _drop_unwritten() -> None:
+    """What standard output could not take must not fail a second time, with a traceback, at Python's exit."""
+    if sys.__stdout__ is None:
+        return
+    try:
+        sys.__stdout__.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
 
 
 def print_json(value: Any) -> None:
-    """JSON as it is, without the terminal's colours or line breaks."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """JSON as it is, without the terminal's colours or line breaks; escaped where the encoding needs it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text, flush=True)
 
 
 def print_answers(title: str, answers: Sequence[Answer]) -> None:
@@ -40,9 +111,10 @@ def print_answers(title: str, answers: Sequence[Answer]) -> None:
         out.print(f"  {escape(answer.text)}{cut}  {about}", highlight=False)
 
 
-def complain(message: str) -> None:
-    """What went wrong, as one line on standard error."""
-    err.print(f"leo-drive: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+def complain(message: str, style: str = "red") -> None:
+    """What went wrong, as one line on standard error, even where a file's name holds a line break."""
+    line = " ".join(message.splitlines())
+    err.print(f"leo-drive: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -51,7 +123,7 @@ def spinner(what: str) -> Iterator[None]:
     if not err.is_terminal:
         yield
         return
-    with err.status(what):
+    with err.status(escape(what)):
         yield
 
 
@@ -65,7 +137,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
         def update(done: int, total: int) -> None:

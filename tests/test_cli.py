@@ -1,11 +1,13 @@
 """The command line: what it prints, and every failure as one line with the right exit status."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import av
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 from PIL import Image
 
 from leo_drive import cli
+from leo_drive.inference import Leo
+from leo_drive.model.budget import Policy
 from tests.model.tiny import tiny_leo
 
 ROOT = Path(__file__).parent.parent
@@ -184,42 +188,20 @@ def test_more_frames_than_fit_names_a_number_that_works(run, video, model):
 
 
 def test_synth_and_evaluate(run, tmp_path, model):
-    status, out, err = run(
-        "synth",
-        "--out",
-        tmp_path / "part",
-        "--clips",
-        3,
-        "--split",
-        "val",
-        "--workers",
-        1,
-        "--width",
-        192,
-        "--height",
-        108,
-        "--video",
-    )
+    part, results = tmp_path / "part", tmp_path / "r"
+    synth = ["synth", "--out", part, "--clips", 3, "--split", "val", "--workers", 1]
+    status, out, err = run(*synth, "--width", 192, "--height", 108, "--video")
     assert status == 0, err
-    assert len(list((tmp_path / "part" / "videos").glob("*.mp4"))) == 3
-    status, _, err = run("synth", "--out", tmp_path / "part", "--clips", 3, "--split", "val")
-    assert status == 2 and str(tmp_path / "part") in err and len(err.strip().splitlines()) == 1
-    status, out, err = run(
-        "evaluate",
-        "lingoqa",
-        "--root",
-        tmp_path / "part",
-        "--model",
-        model,
-        "--out",
-        tmp_path / "r",
-        "--json",
-    )
+    assert len(list((part / "videos").glob("*.mp4"))) == 3
+    status, _, err = run(*synth)
+    assert status == 2 and str(part) in err and len(err.strip().splitlines()) == 1
+    evaluate = ["evaluate", "lingoqa", "--root", part, "--model", model, "--out", results]
+    status, out, err = run(*evaluate, "--json")
     assert status == 0, err
     report = json.loads(out)
-    assert report == json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report == json.loads((results / "report.json").read_text())
     assert report["segments"] == 3 and 0 <= report["closed"]["balanced_accuracy"] <= 1 and report["blind"]
-    lines = (tmp_path / "r" / "predictions.csv").read_text().splitlines()
+    lines = (results / "predictions.csv").read_text().splitlines()
     assert lines[0] == "question_id,segment_id,answer"
 
 
@@ -251,6 +233,13 @@ def test_doctor(run):
     assert "nothing is missing" in run("doctor")[1]
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_doctor_says_by_its_status_that_something_is_missing(run, monkeypatch, options):
+    monkeypatch.setitem(sys.modules, "av", None)
+    status, out, err = run("doctor", *options)
+    assert status == 1 and "the decoders cannot be examined" in out and err == ""
+
+
 @pytest.mark.parametrize(
     "command", [[], ["ask"], ["synth"], ["evaluate"], ["evaluate", "lingoqa"], ["doctor"]]
 )
@@ -269,3 +258,140 @@ def test_from_a_shell_without_a_traceback(video):
         cwd=ROOT,
     )
     assert done.returncode == 2 and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
+
+
+def still(folder):
+    path = folder / "still.png"
+    Image.new("RGB", (64, 48)).save(path)
+    return path, [0]
+
+
+def three_images(folder):
+    path = folder / "three"
+    path.mkdir()
+    for i in range(3):
+        Image.new("RGB", (64, 48)).save(path / f"{i}.png")
+    return path, [0, 1, 2]
+
+
+@pytest.mark.parametrize("make", [still, three_images])
+def test_fewer_frames_than_the_model_was_trained_with_are_not_repeated(run, tmp_path, model, make):
+    path, times = make(tmp_path)
+    status, out, err = run("ask", path, "What?", "--model", model, "--json")
+    assert status == 0 and err == "" and json.loads(out)[0]["timestamps"] == times
+
+
+@pytest.mark.parametrize(
+    ("options", "times"),
+    [
+        (["--at", "1"], [0, 1]),
+        (["--seconds", "2"], [1, 2]),
+        (["--frames", "4"], [0, 0, 1, 2]),
+    ],
+)
+def test_frames_that_there_are_for_a_window(run, tmp_path, model, options, times):
+    path, _ = three_images(tmp_path)
+    _, out, _ = run("ask", path, "What?", "--model", model, "--json", *options)
+    assert json.loads(out)[0]["timestamps"] == times
+
+
+@pytest.mark.parametrize(
+    "options", [["--at", "nan"], ["--seconds", "nan"], ["--seconds", "-1"], ["--at", "inf"]]
+)
+def test_times_that_are_none_are_refused(run, video, model, options):
+    status, out, err = run("ask", video, "What?", "--model", model, *options)
+    assert status == 2 and out == "" and len(err.splitlines()) == 1
+
+
+def test_the_tile_budget_is_passed_on(run, monkeypatch, video, model):
+    seen = {}
+
+    def ask(leo, clip, questions, **options):
+        seen.update(options)
+        return []
+
+    monkeypatch.setattr(Leo, "ask", ask)
+    run("ask", video, "What?", "--model", model, "--policy", "last_frame_first", "--max-tiles", 3)
+    assert seen["policy"] == "last_frame_first" and seen["max_tiles"] == 3
+    for policy in get_args(Policy):
+        assert run("ask", video, "What?", "--model", model, "--policy", policy)[0] == 0
+
+
+@pytest.fixture(scope="session")
+def part(tmp_path_factory) -> Path:
+    from leo_drive.data.synthetic import write_dataset
+
+    folder = tmp_path_factory.mktemp("part")
+    write_dataset(folder, 1, size=(96, 64), split="val")
+    return folder
+
+
+def test_a_segment_of_a_part(run, part, model):
+    status, out, err = run(
+        "ask", part, "What?", "--model", model, "--segment", "synthetic-0-val-000000", "--json"
+    )
+    assert status == 0, err
+    assert json.loads(out)[0]["timestamps"] == [0, 1, 2, 3, 4]
+    status, _, err = run("ask", part, "What?", "--model", model, "--segment", "another")
+    assert status == 2 and "no segment 'another'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "video.mp4"], "Missing argument 'QUESTION...'; see leo-drive ask --help"),
+        (["ask", "video.mp4", "What?", "--frames", "abc"], "'--frames'"),
+        (["ask", "video.mp4", "What?", "--policy", "best"], "'last_frame_first'"),
+        (["ask", "video.mp4", "What?", "--max-tiles", "0"], "'--max-tiles'"),
+        (["ask", "--bogus"], "--bogus; see leo-drive ask --help"),
+        (["bogus"], "No such command 'bogus'; see leo-drive --help"),
+        (["evaluate", "bogus"], "see leo-drive evaluate --help"),
+        (["synth", "--out", "x", "--clips", "0"], "'--clips'"),
+        (["synth", "--out", "x", "--clips", "1", "--width", "63"], "'--width'"),
+        (["synth", "--out", "x", "--clips", "1", "--height", "63"], "'--height'"),
+    ],
+)
+def test_usage_errors_are_one_line_and_status_two(run, arguments, message):
+    status, out, err = run(*arguments)
+    assert status == 2 and out == "" and len(err.splitlines()) == 1
+    assert err.startswith("leo-drive: ") and message in err and "--help" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["evaluate"]])
+def test_no_arguments_print_the_help_and_nothing_else(run, arguments):
+    _, out, err = run(*arguments)
+    assert "Usage:" in out and err == ""
+
+
+@pytest.mark.parametrize("command", ["synth", "evaluate"])
+def test_out_that_is_a_file_is_refused_first(run, monkeypatch, tmp_path, part, command):
+    monkeypatch.setattr("leo_drive.inference.load", lambda *_, **__: pytest.fail("loaded a model"))
+    file = tmp_path / "file"
+    file.write_text("mine")
+    options = {"synth": ["synth", "--clips", 1], "evaluate": ["evaluate", "lingoqa", "--root", part]}[command]
+    status, out, err = run(*options, "--out", file)
+    assert status == 2 and out == "" and len(err.splitlines()) == 1
+    assert f"{file}: cannot write here" in err and file.read_text() == "mine"
+
+
+def test_a_bad_part_does_not_wait_for_the_model(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("leo_drive.inference.load", lambda *_, **__: pytest.fail("loaded a model"))
+    (tmp_path / "val.parquet").write_text("not a table")
+    status, _, err = run("evaluate", "lingoqa", "--root", tmp_path, "--out", tmp_path / "r")
+    assert status == 2 and "not a readable parquet file" in err
+
+
+def test_ctrl_c_inside_a_command(run, monkeypatch, video):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leo_drive.clips.open_source", interrupt)
+    assert run("ask", video, "What?") == (130, "", "leo-drive: interrupted\n")
+
+
+def test_running_twice_warns_once(run, video, model):
+    before = list(logging.getLogger("leo_drive").handlers)
+    for _ in range(2):
+        _, _, err = run("ask", video, "What?", "--model", model, "--at", 2)
+        assert err.count("do not fit between") == 1 and err.startswith("leo-drive: ")
+    assert logging.getLogger("leo_drive").handlers == before

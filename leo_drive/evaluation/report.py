@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -12,6 +13,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     """Balanced accuracy per kind of closed question, beside the blind baseline when it was measured."""
     console.print(
         f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips",
+        highlight=False,
         markup=False,
     )
     if report["closed"] is None:
@@ -21,7 +23,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     table = Table("kind", "questions", "accuracy", "balanced", *(["blind, balanced"] if blind else []))
     for kind, score in report["closed"]["kinds"].items():
         cells = [
-            kind,
+            escape(kind),
             str(score["questions"]),
             f"{score['accuracy']:.3f}",
             f"{score['balanced_accuracy']:.3f}",

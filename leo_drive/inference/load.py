@@ -60,8 +60,8 @@ def load(
                 f"model {name}: {len(keys)} {problem.replace('_', ' ')} in its weights, first {keys[0]}; "
                 f"the weights do not belong to this config.json"
             )
-    processor.use_config(network.config)
     with _one_line_errors(name):
+        processor.use_config(network.config)
         network.to(where)
     return Leo(network, processor, name=name)
 

@@ -85,17 +85,17 @@ class LeoProcessor(ProcessorMixin):
         """Tile and count tokens for this model.
 
         Raises:
-            InputError: the configuration's image token is not the tokenizer's, or its vocabulary is smaller.
+            ValueError: the configuration's image token is not the tokenizer's, or its vocabulary is smaller.
         """
         image_token = self.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
         # A configuration without an image token is one that no model has been made of yet.
         if config.image_token_id and config.image_token_id != image_token:
-            raise InputError(
+            raise ValueError(
                 f"the configuration's image token is {config.image_token_id}, the tokenizer's {IMAGE_TOKEN} "
                 f"is {image_token}; they belong to different models"
             )
         if len(self.tokenizer) > config.llm.vocab_size:
-            raise InputError(
+            raise ValueError(
                 f"the tokenizer has {len(self.tokenizer)} tokens, the model {config.llm.vocab_size}; they "
                 f"belong to different models"
             )

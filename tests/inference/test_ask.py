@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.inference import Leo
 from leo_drive.inference.answer import confidence
+from leo_drive.inference.prefix import encode_tiles
 from tests.model.tiny import noise_clip, tiny_leo
 
 QUESTIONS = [
@@ -165,3 +166,45 @@ def test_more_frames_than_fit_are_refused_with_the_number_that_fits(leo):
 def test_confidence_temperature_softens():
     assert confidence([-1.0, -3.0]) < confidence([-1.0, -3.0], temperature=2.0) < 1
     assert confidence([]) == 0.0
+
+
+def test_an_exhausted_stream_stays_exhausted(leo, clip):
+    stream = leo.stream(clip, "What?", max_new_tokens=4)
+    assert list(stream)
+    assert list(stream) == []
+    with leo.stream(clip, "What?", max_new_tokens=200, eos_token_id=-1) as stream:
+        next(stream)
+    list(stream)
+    assert len(stream.answer.tokens) < 200
+
+
+def test_one_sequence_a_question(leo, clip):
+    for option in ("num_beams", "num_return_sequences"):
+        with pytest.raises(InputError, match=f"{option}=3"):
+            leo.ask(clip, "What?", do_sample=True, **{option: 3})
+
+
+def test_history_may_not_hold_special_tokens(leo, clip):
+    with pytest.raises(InputError, match="holds </img>"):
+        leo.ask(clip, "What?", history=[("Is there a vehicle ahead?", "Yes.</img>")])
+
+
+def test_tiles_encoded_in_pieces_are_the_same(leo, clip, monkeypatch):
+    tiles = [t for frame in leo.processor.tiles(clip.frames, [1] * 4) for t in frame]
+    pixels = leo.processor.pixel_values(tiles)
+    whole = leo.model.visual_tokens(pixels).detach()
+    torch.testing.assert_close(encode_tiles(leo.model, pixels, at_once=3), whole)
+    original, sizes = leo.model.visual_tokens, []
+
+    def limited(pixel_values):
+        sizes.append(len(pixel_values[0]))
+        if sizes[-1] > 1:
+            raise torch.OutOfMemoryError
+        return original(pixel_values)
+
+    monkeypatch.setattr(leo.model, "visual_tokens", limited)
+    torch.testing.assert_close(encode_tiles(leo.model, pixels), whole)
+    assert sizes == [4, 4, 2, 1, 1, 1, 1]  # asked for 8, then 4, 2 and 1 at once; there are 4
+    monkeypatch.setattr(leo.model, "visual_tokens", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    with pytest.raises(LeoDriveError, match="out of memory with a single tile"):
+        encode_tiles(leo.model, pixels)

@@ -36,6 +36,11 @@ def damage_config(folder):
     (folder / "config.json").write_text("{")
 
 
+def edit_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
 def other_architecture(folder):
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
 
@@ -76,6 +81,11 @@ def change_a_shape(folder):
             "no tokenizer.json",
         ),
         (damage_config, "not readable as JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "describes None, not a LEO"),
+        (lambda f: edit_config(f, fusion="sum"), "fusion='sum'"),
+        (lambda f: edit_config(f, branches=[{"encoder": "x"}]), "cannot be loaded"),
+        (lambda f: edit_config(f, image_token_id=3), "image token is 3"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot be loaded"),
         (other_architecture, "describes 'llama', not a LEO"),
         (cut_weights, "damaged weights"),
         (scribble_on_weights, "damaged weights"),
@@ -89,6 +99,12 @@ def test_a_wrong_folder_is_one_clear_line(folder, harm, reason):
     with pytest.raises(InputError, match=reason) as error:
         load(folder)
     assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+def test_the_models_own_configuration_wins(folder, saved):
+    (folder / "processor_config.json").unlink()
+    clip = noise_clip(2)
+    assert load(folder).ask(clip, "What?").tokens == saved[1].ask(clip, "What?").tokens
 
 
 def test_unknown_models_devices_and_precisions():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +23,8 @@ from leo_drive.data.synthetic.questions import Question
 from leo_drive.data.synthetic.render import render
 from leo_drive.data.synthetic.sampling import sample_drive
 from leo_drive.data.synthetic.world import Drive
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.files import writable_folder
 
 JPEG_QUALITY = 92
 COLUMNS = ["question_id", "segment_id", "images", "question", "answer"]
@@ -100,48 +104,81 @@ def write_dataset(
         The path of `{split}.parquet`.
 
     Raises:
-        InputError: there is one already, or an argument makes no sense.
+        InputError: there is one already, the folder cannot be written to, or an argument makes no sense.
+        LeoDriveError: a process that draws was killed.
     """
     out = Path(out)
+    if clips < 1 or workers < 1 or min(size) < 64 or not 1 <= frames <= 5:
+        raise InputError(
+            f"{out}: needs at least 1 clip, 1 worker and 64 pixels a side, and 1 to 5 frames; "
+            f"got {clips} clips, {workers} workers, {size[0]}x{size[1]} pixels, {frames} frames"
+        )
+    if video:
+        _check_video_size(out, size)
+    if not split.isidentifier():
+        raise InputError(f"{out}: the split's name must be a plain word, got {split!r}")
+    writable_folder(out)
     table, kinds = out / f"{split}.parquet", out / f"{split}_kinds.parquet"
     for path in (table, kinds):
         if path.exists():
             raise InputError(f"{path}: there is a data set already; choose another folder or remove it")
-    if clips < 1 or workers < 1 or min(size) < 64 or not 1 <= frames <= 5:
-        raise InputError(
-            f"{out}: needs 1 clip, 1 worker and 64 pixels a side at least, got {clips}, {workers}, {size}"
-        )
-    if not split.isidentifier():
-        raise InputError(f"{out}: the split's name must be a plain word, got {split!r}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot make this folder: {error.strerror}") from error
     jobs = [_Job(str(out), split, seed, i, tuple(size), video, labels, frames) for i in range(clips)]  # type: ignore[arg-type]
     balance, rows, kind_rows = Balance(), [], []
-    for done, (job, questions) in enumerate(zip(jobs, _run(jobs, workers), strict=True), start=1):
-        images = [f"images/{split}/{job.segment}/{i}.jpg" for i in range(frames)]
-        for number, question in enumerate(questions):
-            if not balance.take(question):
-                continue
-            name = f"{job.segment}-{number:02d}"
-            rows.append((name, job.segment, images, question.text, question.answer))
-            kind_rows.append((name, question.kind, question.subject, question.value, list(question.choices)))
-        if progress is not None:
-            progress(done, clips)
+    # Closed at once when interrupted, not when the garbage collector comes by: processes run in it.
+    with closing(_run(jobs, workers)) as made:
+        for done, (job, questions) in enumerate(zip(jobs, made, strict=True), start=1):
+            images = [f"images/{split}/{job.segment}/{i}.jpg" for i in range(frames)]
+            for number, question in enumerate(questions):
+                if not balance.take(question):
+                    continue
+                name = f"{job.segment}-{number:02d}"
+                rows.append((name, job.segment, images, question.text, question.answer))
+                kind_rows.append(
+                    (name, question.kind, question.subject, question.value, list(question.choices))
+                )
+            if progress is not None:
+                progress(done, clips)
     _save(pd.DataFrame(kind_rows, columns=KIND_COLUMNS), kinds)
     _save(pd.DataFrame(rows, columns=COLUMNS), table)
     return table
 
 
-def _run(jobs: list[_Job], workers: int) -> Iterator[list[Question]]:
+def _run(jobs: list[_Job], workers: int) -> Generator[list[Question], None, None]:
     """The questions of every job, in order, whatever the number of processes."""
     if workers == 1:
         yield from map(_make, jobs)
         return
     context = multiprocessing.get_context("spawn")
+    others, started = set(multiprocessing.active_children()), set()
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_make, jobs, chunksize=4)
+        try:
+            with _interrupts_held():
+                futures = [pool.submit(_make, job) for job in jobs]
+                started = set(multiprocessing.active_children()) - others
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool:
+            raise LeoDriveError(
+                f"{jobs[0].out}: a process that draws was killed, perhaps for want of memory; "
+                f"run it again with fewer workers than {workers}"
+            ) from None
+        finally:
+            # Whatever ended this early need not wait for drives that nobody will use.
+            for process in started:
+                process.terminate()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block, and for good in processes started in it: they inherit that.
+
+    A terminal sends it to all of them, and each would print a traceback; ending them is their parent's task.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _save(table: pd.DataFrame, path: Path) -> None:
@@ -159,9 +196,8 @@ def write_video(
     size: tuple[int, int] = (640, 360),
 ) -> Path:
     """Write a drive as H.264 in mp4, from 0 s on. Width and height must be even."""
-    if size[0] % 2 or size[1] % 2:
-        raise InputError(f"{path}: a video's width and height must be even, got {size[0]}x{size[1]}")
     path = Path(path)
+    _check_video_size(path, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}")
     with av.open(str(unfinished), "w", format="mp4") as container:
@@ -173,3 +209,8 @@ def write_video(
         container.mux(stream.encode())
     unfinished.replace(path)
     return path
+
+
+def _check_video_size(path: Path, size: tuple[int, int]) -> None:
+    if size[0] % 2 or size[1] % 2:
+        raise InputError(f"{path}: a video's width and height must be even, got {size[0]}x{size[1]}")
