@@ -50,7 +50,7 @@ def draw(folder: Path, clips: int, frames: int, labels: bool = False, split: str
 
 def main(
     single: Annotated[int, typer.Option(help="Single frames for stage 1.")] = 10000,
-    clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 3500,
+    clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 2500,
     held_out: Annotated[int, typer.Option(help="Clips to measure on.")] = 300,
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:

@@ -37,7 +37,7 @@ class Opener:
 
 def _open_segment(part: Path, segment: str | None = None) -> Source:
     if segment is None:
-        raise InputError(f"{part}: is a LingoQA part; say which segment (segment=ID)")
+        raise InputError(f"{part}: is a LingoQA part; say which segment of it (segment=ID, or --segment ID)")
     return LingoQASegment(part, segment)
 
 
