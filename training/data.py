@@ -68,7 +68,9 @@ class QuestionClips(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         questions = self.segments[index][1].questions
-        order = torch.randperm(len(questions))[: self.max_questions].tolist()
+        # Drawn by the item alone, so that a run that was stopped goes on exactly as it would have.
+        draw = torch.Generator().manual_seed(index)
+        order = torch.randperm(len(questions), generator=draw)[: self.max_questions].tolist()
         frames = len(self.image_paths(index))
         tiles_per_frame = [1] * frames
         pixels = features = labels = None

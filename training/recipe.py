@@ -37,7 +37,7 @@ class Recipe(_Strict):
         model: a model folder to start from, or the name of a new model in `training.new_model`.
         train: the parts whose weights move; all others are frozen.
         data: what is learned from.
-        max_questions: most questions of one clip in one pass; more are sampled anew each time.
+        max_questions: most questions of one clip in one pass; of more, a fixed random part is taken.
         dense_weight: weight of the branches' segmentation loss (needs label maps), 0 for none.
         vision_cache: encode every frame once, before training; only with frozen branches.
         output: folder for checkpoints and the finished model.

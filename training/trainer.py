@@ -65,11 +65,21 @@ class TrainingModel(nn.Module):
             }
         return {"loss": loss}
 
+    @property
+    def _keys_to_ignore_on_save(self) -> list[str]:
+        # Where Trainer looks for the names that a checkpoint leaves out on purpose; it then ties them again.
+        return [f"leo.{tied}" for tied in self.leo.all_tied_weights_keys]
+
+    def tie_weights(self) -> None:
+        """The tied weights are LEO's."""
+        self.leo.tie_weights()
+
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Tied weights once: safetensors refuses two names for one tensor, and loading ties them again."""
         state = super().state_dict(*args, **kwargs)
-        for tied in self.leo.all_tied_weights_keys:
-            state.pop(f"leo.{tied}", None)
+        for name in self._keys_to_ignore_on_save:
+            # A caller may ask under a prefix, as torch does for nested modules.
+            state.pop(f"{kwargs.get('prefix', '')}{name}", None)
         return state
 
 
