@@ -16,6 +16,7 @@ from leo_drive.data.lingoqa import QuestionAnswer, Segment, read_part
 from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
 from leo_drive.model.budget import plan_tiles
+from leo_drive.model.processor import TURN_END
 from training.packing import Packed, collate, pack
 from training.recipe import DataSource
 
@@ -90,7 +91,7 @@ class QuestionClips(Dataset):
         for qa in questions:
             prompt = self.processor.prompt(qa.question, tiles)
             prefix = prompt.prefix
-            answer = self.processor.tokenizer(qa.answer + "<|im_end|>", add_special_tokens=False)["input_ids"]
+            answer = self.processor.tokenizer(qa.answer + TURN_END, add_special_tokens=False)["input_ids"]
             turns.append((prompt.question, answer))
         packed = pack(prefix, turns)
         if (longest := int(packed.position_ids.max()) + 1) > self.processor.leo.context_length:

@@ -17,6 +17,7 @@ import av
 import cv2
 import pandas as pd
 
+from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.data.synthetic.balance import Balance
 from leo_drive.data.synthetic.clips import clip_of
 from leo_drive.data.synthetic.questions import Question
@@ -27,7 +28,6 @@ from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
 
 JPEG_QUALITY = 92
-COLUMNS = ["question_id", "segment_id", "images", "question", "answer"]
 KIND_COLUMNS = ["question_id", "kind", "subject", "value", "choices"]
 
 
@@ -139,7 +139,7 @@ def write_dataset(
             if progress is not None:
                 progress(done, clips)
     _save(pd.DataFrame(kind_rows, columns=KIND_COLUMNS), kinds)
-    _save(pd.DataFrame(rows, columns=COLUMNS), table)
+    _save(pd.DataFrame(rows, columns=list(COLUMNS)), table)
     return table
 
 
