@@ -2,7 +2,8 @@
 
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.cutting import SourceMixin, cut
-from leo_drive.clips.images import ImageFile, ImageSource
+from leo_drive.clips.image_file import ImageFile
+from leo_drive.clips.images import ImageSource
 from leo_drive.clips.lingoqa import LingoQASegment
 from leo_drive.clips.opening import Opener, open_source, register_opener
 from leo_drive.clips.samplers import Sampler, fixed_fps, frame_differences, last_n, scene_changes, uniform

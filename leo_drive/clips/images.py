@@ -5,63 +5,16 @@ from __future__ import annotations
 import math
 import os
 import re
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO
-
-from PIL import Image, ImageOps
 
 from leo_drive.clips.cutting import SourceMixin
+from leo_drive.clips.image_file import ImageFile
 from leo_drive.clips.samplers import check_positive
 from leo_drive.clips.source import TIME_TOLERANCE, Frame, check_camera, check_times
 from leo_drive.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-
-_EXIF_ORIENTATION = 0x0112
-_SIDEWAYS = frozenset({5, 6, 7, 8})
-"""The EXIF orientations that swap width and height."""
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """Where one image lies: a file, or a member of a zip archive that need not be unpacked."""
-
-    path: Path
-    member: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.member}" if self.member else str(self.path)
-
-    def open(self) -> IO[bytes]:
-        """The image's bytes, to be closed by the caller."""
-        if self.member is None:
-            return self.path.open("rb")
-        return open_archive(self.path).open(self.member)
-
-
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """The archive, its table of contents read once: LingoQA's has more than 100,000 entries.
-
-    Raises:
-        InputError: it cannot be read or is no zip archive.
-    """
-    # A forked worker must not share the parent's file position, hence one archive a process.
-    return _open_archive(path, os.getpid())
-
-
-@lru_cache(maxsize=4)
-def _open_archive(path: Path, process: int) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        raise InputError(f"{path}: not a zip archive, or cut off; download or copy it again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 class ImageSource(SourceMixin):
@@ -143,52 +96,7 @@ class ImageSource(SourceMixin):
 
     def _frame(self, index: int) -> Frame:
         index = min(max(index, 0), len(self._files) - 1)
-        return Frame(read_image(self._files[index]), index / self._rate)
-
-
-def read_image(file: ImageFile) -> Image.Image:
-    """The picture in `file`: RGB, upright.
-
-    Raises:
-        InputError: it is missing, damaged or no image; names it.
-    """
-    with _naming(file), file.open() as stream, Image.open(stream) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
-
-
-def _size(file: ImageFile) -> tuple[int, int]:
-    """Width and height once upright, from the header alone."""
-    with _naming(file), file.open() as stream, Image.open(stream) as image:
-        width, height = image.size
-        exif = Image.Exif()  # image.getexif() would read the whole picture of a PNG
-        exif.load(image.info.get("exif", b""))
-        sideways = exif.get(_EXIF_ORIENTATION) in _SIDEWAYS
-        return (height, width) if sideways else (width, height)
-
-
-@contextmanager
-def _naming(file: ImageFile) -> Iterator[None]:
-    """Turns what Pillow and the file system raise into an InputError that names the image."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{file}: no such image") from None
-    except PermissionError:
-        raise InputError(f"{file}: no permission to read it; change its mode or run as its owner") from None
-    except Exception as error:  # Pillow's decoders raise nearly every kind there is on damaged bytes
-        if not _has_bytes(file):
-            raise InputError(f"{file}: is empty (0 bytes); copy it again") from None
-        kind = type(error).__name__
-        raise InputError(
-            f"{file}: not an image, or a damaged one ({kind}); copy it again or leave it out"
-        ) from None
-
-
-def _has_bytes(file: ImageFile) -> bool:
-    with file.open() as stream:
-        return bool(stream.read(1))
+        return Frame(self._files[index].read(), index / self._rate)
 
 
 def _images_in(folder: Path) -> list[ImageFile]:
@@ -216,9 +124,9 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
 
 
 def _check_one_size(name: str, files: tuple[ImageFile, ...]) -> None:
-    first = _size(files[0])
+    first = files[0].size()
     for file in files[1:]:
-        size = _size(file)
+        size = file.size()
         if size != first:
             raise InputError(
                 f"{name}: images of different sizes: {files[0]} is {first[0]}x{first[1]} but "

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leo_drive.clips.images import ImageFile, ImageSource, open_archive
+from leo_drive.clips.image_file import ARCHIVE, ImageFile, ImageFolder
+from leo_drive.clips.images import ImageSource
 from leo_drive.errors import InputError
 
-ARCHIVE = "images.zip"
 RATE = 1.0
 """Images per second in LingoQA."""
 
@@ -41,7 +41,8 @@ class LingoQASegment(ImageSource):
         part = Path(part_dir)
         self.segment_id = segment_id
         relative = images_of_segment(part, segment_id) if images is None else images
-        super().__init__([_locate(part, str(path)) for path in relative], RATE, f"{part.name}/{segment_id}")
+        folder = ImageFolder(part)
+        super().__init__([_locate(folder, str(name)) for name in relative], RATE, f"{part.name}/{segment_id}")
 
 
 def is_part(path: Path) -> bool:
@@ -85,16 +86,10 @@ def _some_segments(table: Path) -> list[str]:
     return [str(segment) for segment in column.unique().to_pylist()[:3]]
 
 
-def _locate(part: Path, relative: str) -> ImageFile:
-    """The image as a file if there is one, otherwise in the archive, with or without its leading folder."""
-    path = part / relative
-    if path.exists():
-        return ImageFile(path)
-    archive = part / ARCHIVE
-    if not archive.exists():
-        raise InputError(f"{path}: no such image, and no {ARCHIVE} in {part}; get the part's {ARCHIVE}")
-    members = open_archive(archive).NameToInfo
-    for member in (relative, relative.removeprefix("images/")):
-        if member in members:
-            return ImageFile(archive, member)
-    raise InputError(f"{archive}: has no {relative}; download it again")
+def _locate(images: ImageFolder, name: str) -> ImageFile:
+    image = images.find(name)
+    if image.exists():
+        return image
+    if images.archived:
+        raise InputError(f"{images.archive}: has no {name}; download it again")
+    raise InputError(f"{image}: no such image, and no {ARCHIVE} in {images.folder}; get the part's {ARCHIVE}")

@@ -1,4 +1,7 @@
-"""Reading a free-text answer back to one of a closed question's values; never guessed."""
+"""Reading a free-text answer back to one of a closed question's values; never guessed.
+
+Which questions are closed, where no table says so, is told by `leo_drive.data.kinds`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "three": ("three", "3"),
     "four or more": (
         "four or more", "4 or more", "at least four", "more than three", "[4-9]", "[1-9][0-9]+",
-        "four", "five", "six", "seven", "eight", "nine", "ten", "many", "several",
+        "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "a dozen", "many", "several",
     ),
     "amber": ("amber", "yellow", "orange"),
     "yellow": ("yellow", "orange", "gold"),

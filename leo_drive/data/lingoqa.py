@@ -1,32 +1,25 @@
 """LingoQA's layout: a part is a folder with a parquet of questions and the images beside it.
 
 Source: the LingoQA benchmark (GitHub wayveai/LingoQA): columns question_id, segment_id, images, question,
-answer; images are five paths relative to the part's folder, oldest first, 1 Hz.
+answer; images are five paths relative to the part's folder, oldest first, 1 Hz. Generated drives have the
+same layout, and a table of kinds besides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
+from leo_drive.clips.image_file import ImageFile, ImageFolder
+from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
 
 COLUMNS = ("question_id", "segment_id", "images", "question", "answer")
 _PARTS = ("val.parquet", "train.parquet")
-
-
-@dataclass(frozen=True)
-class QuestionAnswer:
-    """One row of a part. kind, value and choices are known for generated drives and None elsewhere."""
-
-    question_id: str
-    question: str
-    answer: str
-    kind: str | None = None
-    value: str | None = None
-    choices: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -53,11 +46,38 @@ def part_table(part: str | Path) -> Path:
     raise InputError(f"{path}: holds neither {' nor '.join(_PARTS)}; give the folder of a LingoQA part")
 
 
-def read_part(part: str | Path) -> list[Segment]:
-    """All segments of a part, in the order of the table.
+def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
+    """All segments of a part as examples, in the order of the table; every question stands alone.
+
+    Images lie in the part's folder or in its `images.zip`. They are not opened here, so one that is missing
+    shows when it is read, or in `leo_drive.data.check`.
+
+    Args:
+        part: the part's folder, or one of its tables.
+        labels: folder of label maps, relative to the part: images/SPLIT/x/y.jpg has x/y.png there. None: the
+            examples come without.
 
     Raises:
-        InputError: no table, a table that cannot be read, or columns that are missing.
+        InputError: no table, a table that cannot be read, missing columns, or a row that cannot be used.
+    """
+    folder = part_table(part).parent
+    images = ImageFolder(folder)
+    return [
+        Example(
+            segment.segment_id,
+            tuple(images.find(name) for name in segment.images),
+            tuple((qa,) for qa in segment.questions),
+            label_maps=() if labels is None else tuple(_map(folder / labels, n) for n in segment.images),
+        )
+        for segment in read_part(part)
+    ]
+
+
+def read_part(part: str | Path) -> list[Segment]:
+    """All segments of a part, in the order of the table, with the names that it has for their images.
+
+    Raises:
+        InputError: no table, a table that cannot be read, missing columns, or a row that cannot be used.
     """
     table = part_table(part)
     rows = _read(table)
@@ -67,22 +87,52 @@ def read_part(part: str | Path) -> list[Segment]:
         )
     kinds_path = table.with_name(f"{table.stem}_kinds.parquet")
     kinds = _read(kinds_path).set_index("question_id").to_dict("index") if kinds_path.is_file() else {}
-    segments: dict[str, Segment] = {}
-    for row in rows[list(COLUMNS)].itertuples(index=False):
-        segment = segments.setdefault(row.segment_id, Segment(row.segment_id, tuple(row.images)))
-        known = kinds.get(row.question_id, {})
+    segments: dict[tuple[str, tuple[str, ...]], Segment] = {}
+    for question_id, segment_id, images, question, answer in _checked(rows, table):
+        segment = segments.setdefault((segment_id, images), Segment(segment_id, images))
+        known = kinds.get(question_id, {})
         choices = known.get("choices")
         segment.questions.append(
             QuestionAnswer(
-                row.question_id,
-                row.question,
-                row.answer,
+                question_id,
+                question,
+                answer,
                 kind=known.get("kind"),
                 value=known.get("value"),
                 choices=tuple(choices) if choices is not None else None,
             )
         )
     return list(segments.values())
+
+
+def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[str, ...], str, str]]:
+    """The rows in the columns' order, texts as text and images as tuple."""
+    for number, row in enumerate(rows[list(COLUMNS)].itertuples(index=False, name=None)):
+        question_id, segment_id, images, question, answer = row
+        texts = (question_id, segment_id, question, answer)
+        for column, text in zip(("question_id", "segment_id", "question", "answer"), texts, strict=True):
+            if not isinstance(text, str) or not text.strip():
+                raise InputError(f"{table}: row {number}: {_problem(column, text)}")
+        if not _is_names(images):
+            raise InputError(f"{table}: row {number}: images is no list of paths; found {images!r:.60}")
+        yield question_id, segment_id, tuple(images), question, answer
+
+
+def _problem(column: str, value: Any) -> str:
+    if isinstance(value, str):
+        return f"the {column} is empty"
+    return f"there is no {column}" if pd.isna(value) else f"{column} is no text; found {value!r:.60}"
+
+
+def _is_names(images: Any) -> bool:
+    if isinstance(images, str) or not hasattr(images, "__len__"):
+        return False
+    return len(images) > 0 and all(isinstance(name, str) and name for name in images)
+
+
+def _map(labels: Path, image: str) -> ImageFile:
+    """The label map of images/SPLIT/x/y.jpg: x/y.png in the folder of label maps."""
+    return ImageFile(labels.joinpath(*PurePosixPath(image).parts[2:]).with_suffix(".png"))
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -16,20 +16,20 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         highlight=False,
         markup=False,
     )
-    if report["closed"] is None:
-        console.print("the kinds of its questions are not known: no closed scores")
+    closed, blind = report["closed"], report.get("blind")
+    if closed is None:
+        console.print("none of its questions is closed: no closed scores")
         return
-    blind = report.get("blind")
-    table = Table("kind", "questions", "accuracy", "balanced", *(["blind, balanced"] if blind else []))
-    for kind, score in report["closed"]["kinds"].items():
-        cells = [
-            escape(kind),
-            str(score["questions"]),
-            f"{score['accuracy']:.3f}",
-            f"{score['balanced_accuracy']:.3f}",
-        ]
-        table.add_row(*cells, *([f"{blind['kinds'][kind]['balanced_accuracy']:.3f}"] if blind else []))
-    total = report["closed"]
-    cells = ["mean", str(total["questions"]), f"{total['accuracy']:.3f}", f"{total['balanced_accuracy']:.3f}"]
-    table.add_row(*cells, *([f"{blind['balanced_accuracy']:.3f}"] if blind else []), style="bold")
+    columns = ["kind", "questions", "accuracy", "balanced", "unread", *(["blind, balanced"] if blind else [])]
+    table = Table(*columns)
+    for kind, score in closed["kinds"].items():
+        table.add_row(*_row(escape(kind), score, blind and blind["kinds"][kind]))
+    table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
     console.print(table)
+    console.print(f"kinds {report['kinds']}; unread: could not be told, counted as wrong", highlight=False)
+
+
+def _row(name: str, score: dict[str, Any], blind: dict[str, Any] | None) -> list[str]:
+    numbers = [score["accuracy"], score["balanced_accuracy"], score["unread"]]
+    numbers += [blind["balanced_accuracy"]] if blind else []
+    return [name, str(score["questions"]), *(f"{number:.3f}" for number in numbers)]

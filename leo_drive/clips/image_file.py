@@ -1,0 +1,189 @@
+"""Where an image lies: a file, or a member of a zip archive that need not be unpacked."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from PIL import Image, ImageOps
+
+from leo_drive.errors import InputError
+
+ARCHIVE = "images.zip"
+
+_EXIF_ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The EXIF orientations that swap width and height."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image, not read until asked for. Small and picklable, so data loaders may send it about.
+
+    Attributes:
+        path: the image's file, or the archive's.
+        member: its name in the archive, or None for a file.
+
+    Example:
+        >>> ImageFile(Path("scenery/images.zip"), "train/02453a16/0.jpg").name
+        'scenery/images.zip:train/02453a16/0.jpg'
+    """
+
+    path: Path
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """For messages: the file, or the archive and the member in it."""
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
+
+    def exists(self) -> bool:
+        """Whether it is there, from the folder's or the archive's table of contents; it may be damaged still.
+
+        Raises:
+            InputError: the archive cannot be read.
+        """
+        if self.member is None:
+            return self.path.is_file()
+        return self.path.is_file() and self.member in open_archive(self.path).NameToInfo
+
+    def key(self) -> str:
+        """What a cache of things computed from this image can be kept under; it changes when the image does.
+
+        The absolute path, and of a file its size and time of change, of a member its name, size and CRC-32. A
+        data set that was moved has new keys.
+
+        Raises:
+            InputError: the image is not there.
+        """
+        with self._naming():
+            where = self.path.absolute()
+            if self.member is None:
+                status = self.path.stat()
+                return f"{where}:{status.st_size}:{status.st_mtime_ns}"
+            entry = open_archive(self.path).getinfo(self.member)
+            return f"{where}:{self.member}:{entry.file_size}:{entry.CRC:08x}"
+
+    def open(self) -> IO[bytes]:
+        """The image's bytes, to be closed by the caller."""
+        if self.member is None:
+            return self.path.open("rb")
+        return open_archive(self.path).open(self.member)
+
+    def read(self) -> Image.Image:
+        """The picture: RGB, turned upright by its EXIF orientation.
+
+        Raises:
+            InputError: it is missing, damaged or no image; names it.
+        """
+        with self._naming(), self.open() as stream, Image.open(stream) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels once upright, from the header alone.
+
+        Raises:
+            InputError: as for `read`, as far as the header tells.
+        """
+        with self._naming(), self.open() as stream, Image.open(stream) as image:
+            width, height = image.size
+            exif = Image.Exif()  # image.getexif() would read the whole picture of a PNG
+            exif.load(image.info.get("exif", b""))
+            sideways = exif.get(_EXIF_ORIENTATION) in _SIDEWAYS
+            return (height, width) if sideways else (width, height)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Turns what Pillow, zipfile and the file system raise into an InputError that names the image."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise InputError(f"{self}: no such image") from None
+        except PermissionError:
+            raise InputError(
+                f"{self}: no permission to read it; change its mode or run as its owner"
+            ) from None
+        except Exception as error:  # Pillow's decoders raise nearly every kind there is on damaged bytes
+            if self.member is not None and self.member not in open_archive(self.path).NameToInfo:
+                raise InputError(f"{self}: no such image in the archive; download it again") from None
+            if self._is_empty():
+                raise InputError(f"{self}: is empty (0 bytes); copy it again") from None
+            kind = type(error).__name__
+            raise InputError(
+                f"{self}: not an image, or a damaged one ({kind}); copy it again or leave it out"
+            ) from None
+
+    def _is_empty(self) -> bool:
+        if self.member is not None:
+            return open_archive(self.path).getinfo(self.member).file_size == 0
+        try:
+            return self.path.stat().st_size == 0
+        except OSError:  # a name too long, a loop of links, a disk that fails
+            return False
+
+
+class ImageFolder:
+    """A data set's images by the names that its tables have for them, unpacked or in the archive beside.
+
+    Args:
+        folder: what the names are relative to.
+        archive: a zip archive with the same names; `folder/images.zip` unless told.
+        lead: a folder that the archive's names may begin with although the tables' do not, or the reverse.
+
+    An image is the file if there is one, otherwise the archive's. Without an archive nothing on the disk is
+    looked at: whether an image is there shows when it is read.
+    """
+
+    def __init__(self, folder: Path, archive: Path | None = None, lead: str = "images") -> None:
+        self.folder, self.lead = folder, f"{lead}/"
+        self.archive = folder / ARCHIVE if archive is None else archive
+        self.archived = self.archive.is_file()
+
+    def find(self, name: str) -> ImageFile:
+        """The image called `name`, there or not.
+
+        Raises:
+            InputError: the archive is needed and cannot be read.
+        """
+        path = self.folder / name
+        if not self.archived or path.exists():
+            return ImageFile(path)
+        members = open_archive(self.archive).NameToInfo
+        plain = str(PurePosixPath(name))
+        for member in (plain, plain.removeprefix(self.lead), f"{self.lead}{plain}"):
+            if member in members:
+                return ImageFile(self.archive, member)
+        return ImageFile(self.archive, plain)
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The archive, its table of contents read once a process: LingoQA's has more than 100,000 entries.
+
+    Threads may read from it together.
+
+    Raises:
+        InputError: it cannot be read or is no zip archive.
+    """
+    # A forked worker must not share the parent's file position, hence one archive a process.
+    return _open_archive(path, os.getpid())
+
+
+@lru_cache(maxsize=4)
+def _open_archive(path: Path, process: int) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise InputError(f"{path}: not a zip archive, or cut off; download or copy it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

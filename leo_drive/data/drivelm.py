@@ -1,0 +1,162 @@
+"""DriveLM-nuScenes: a graph of questions from perception to behaviour, on six cameras.
+
+Source: the DriveLM data set (GitHub OpenDriveLab/DriveLM, version 1.1): one JSON file, scene -> key_frames ->
+frame with QA (stage -> list of Q and A) and image_paths (camera -> path beginning with ../nuscenes/). Objects
+are named in the text by tags: <c1,CAM_FRONT,1088.3,497.5> is object c1, its centre in pixels of the camera's
+1600 x 900 picture.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel
+
+from leo_drive.clips.image_file import ImageFile, ImageFolder
+from leo_drive.data.documents import read_json
+from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.errors import InputError
+
+CAMERAS = ("CAM_FRONT", "CAM_FRONT_LEFT", "CAM_FRONT_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_BACK_RIGHT")
+ARCHIVE = "drivelm_nus_imgs_train.zip"
+SIZE = (1600, 900)
+"""Width and height of nuScenes' pictures, in pixels."""
+
+Tags = Literal["pixels", "fractions", "names"]
+"""How a tag is said: as it stands, its place in fractions of the picture's size, or without a place."""
+
+_TAG = re.compile(r"<(c\d+),(CAM_[A-Z_]+),([\d.]+),([\d.]+)>")
+
+
+class _QA(BaseModel):
+    Q: str
+    A: str | None = None
+
+
+class _Frame(BaseModel):
+    QA: dict[str, list[_QA]]
+    image_paths: dict[str, str]
+
+
+class _Scene(BaseModel):
+    key_frames: dict[str, _Frame]
+
+
+def read_drivelm(
+    root: str | Path,
+    nuscenes: str | Path | None = None,
+    cameras: Sequence[str] = CAMERAS,
+    tags: Tags = "pixels",
+) -> list[Example]:
+    """All key frames as examples, their cameras named and in the order of `cameras`.
+
+    Every question stands alone. One whose tags name a camera that is not shown is left out: its object is not
+    in the pictures.
+
+    Args:
+        root: the JSON file, or a folder that holds no other.
+        nuscenes: the folder that holds samples/, or the archive of DriveLM's images; by default `nuscenes` or
+            `drivelm_nus_imgs_train.zip` in the JSON file's folder, or `nuscenes` beside that folder.
+        cameras: which to show, in this order.
+        tags: how objects' tags are said.
+
+    Returns:
+        Examples with ids SCENE_FRAME, questions with ids SCENE_FRAME_STAGE_NUMBER, numbered as in the file.
+
+    Raises:
+        InputError: no file, not DriveLM's layout, an unknown camera, or a question without an answer.
+
+    Example:
+        >>> read_drivelm("drivelm", cameras=["CAM_FRONT"])[0].names     # doctest: +SKIP
+        ('CAM_FRONT',)
+    """
+    path = _json_file(Path(root))
+    shown = tuple(_known_camera(path, camera) for camera in cameras)
+    if not shown or len(set(shown)) < len(shown):
+        raise InputError(
+            f"{path}: name at least one camera, and each once; got {', '.join(cameras) or 'none'}"
+        )
+    if tags not in get_args(Tags):
+        raise InputError(f"{path}: tags are said as {', '.join(get_args(Tags))}; got {tags!r}")
+    scenes = read_json(path, dict[str, _Scene], "DriveLM's layout")
+    images = _images(path, None if nuscenes is None else Path(nuscenes))
+    examples = []
+    for scene_id, scene in scenes.items():
+        for frame_id, frame in scene.key_frames.items():
+            where = f"{path}: scene {scene_id}, key frame {frame_id}"
+            asked = tuple((qa,) for qa in _questions(where, f"{scene_id}_{frame_id}", frame, shown, tags))
+            if asked:
+                pictures = tuple(_picture(where, images, frame, camera) for camera in shown)
+                examples.append(Example(f"{scene_id}_{frame_id}", pictures, asked, names=shown))
+    return examples
+
+
+def _questions(
+    where: str, frame_id: str, frame: _Frame, shown: tuple[str, ...], tags: Tags
+) -> Iterator[QuestionAnswer]:
+    for stage, pairs in frame.QA.items():
+        for number, pair in enumerate(pairs):
+            if not pair.Q.strip():
+                raise InputError(f"{where}: {stage} {number} has no question (Q)")
+            if not pair.A or not pair.A.strip():
+                raise InputError(
+                    f"{where}: {stage} {number} has no answer (A); the files with q_only in their names have "
+                    f"none, take the training file"
+                )
+            named = {camera for text in (pair.Q, pair.A) for _, camera, _, _ in _TAG.findall(text)}
+            if named <= set(shown):
+                question, answer = (_said(text.strip(), tags) for text in (pair.Q, pair.A))
+                yield QuestionAnswer(f"{frame_id}_{stage}_{number}", question, answer)
+
+
+def _said(text: str, tags: Tags) -> str:
+    def tag(found: re.Match[str]) -> str:
+        name, camera, x, y = found.groups()
+        if tags == "names":
+            return f"<{name},{camera}>"
+        return f"<{name},{camera},{float(x) / SIZE[0]:.3f},{float(y) / SIZE[1]:.3f}>"
+
+    return text if tags == "pixels" else _TAG.sub(tag, text)
+
+
+def _json_file(root: Path) -> Path:
+    if not root.is_dir():
+        return root
+    found = sorted(root.glob("*.json"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:4]) or "none"
+        raise InputError(
+            f"{root}: name DriveLM's JSON file; the folder must hold one of them, it has {names}"
+        )
+    return found[0]
+
+
+def _known_camera(path: Path, camera: str) -> str:
+    if camera not in CAMERAS:
+        near = difflib.get_close_matches(camera.upper(), CAMERAS, 1, 0.3)
+        raise InputError(
+            f"{path}: unknown camera {camera!r}; " + (f"did you mean {near[0]}? " if near else "")
+            + f"nuScenes has {', '.join(CAMERAS)}"
+        )  # fmt: skip
+    return camera
+
+
+def _images(path: Path, nuscenes: Path | None) -> ImageFolder:
+    if nuscenes is None:
+        beside = path.parent / "nuscenes"
+        within = beside.is_dir() or (path.parent / ARCHIVE).is_file()
+        nuscenes = beside if within else path.absolute().parent.parent / "nuscenes"
+    if nuscenes.is_file():
+        return ImageFolder(nuscenes.parent, nuscenes, "nuscenes")
+    return ImageFolder(nuscenes, nuscenes.parent / ARCHIVE, "nuscenes")
+
+
+def _picture(where: str, images: ImageFolder, frame: _Frame, camera: str) -> ImageFile:
+    if camera not in frame.image_paths:
+        has = ", ".join(frame.image_paths) or "none"
+        raise InputError(f"{where}: image_paths has no {camera}; it has {has}")
+    return images.find(frame.image_paths[camera].removeprefix("../").removeprefix("nuscenes/"))

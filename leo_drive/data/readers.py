@@ -1,0 +1,53 @@
+"""The readers of question-answering sets, by the name of their format."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from leo_drive.data.drivelm import read_drivelm
+from leo_drive.data.example import Example
+from leo_drive.data.lingoqa import read_lingoqa
+from leo_drive.data.llava import read_llava
+from leo_drive.errors import InputError
+
+READERS: dict[str, Callable[..., list[Example]]] = {
+    "lingoqa": read_lingoqa,
+    "synthetic": read_lingoqa,
+    "drivelm": read_drivelm,
+    "llava": read_llava,
+}
+"""Each takes a root and options of its own, and gives a list of examples."""
+
+
+def read_examples(format: str, root: str | Path, **options: Any) -> list[Example]:
+    """Read a part of a data set.
+
+    Args:
+        format: one of READERS, as a data set's card names it.
+        root: the part's folder or file.
+        options: those of the reader, see `read_lingoqa`, `read_drivelm` and `read_llava`.
+
+    Raises:
+        InputError: no such format or option, or the part cannot be read.
+
+    Example:
+        >>> len(read_examples("drivelm", "drivelm_sample", cameras=["CAM_FRONT"]))     # doctest: +SKIP
+        9
+    """
+    if format not in READERS:
+        raise InputError(f"{root}: unknown format {format!r}; {_nearest(format, list(READERS))}")
+    reader = READERS[format]
+    _, *known = inspect.signature(reader).parameters
+    for option in options:
+        if option not in known:
+            raise InputError(f"{root}: {format} has no option {option!r}; {_nearest(option, known)}")
+    return reader(root, **options)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

@@ -1,0 +1,99 @@
+"""The answers of an evaluation that is under way, kept so that one that was stopped goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leo_drive.data.example import Example
+from leo_drive.errors import InputError
+from leo_drive.inference import Leo
+
+_VALUES_READ = 64
+
+
+class PartialAnswers:
+    """A file with a line of JSON a clip, the first one about the model and the questions.
+
+    Answers that are in it are not asked for again. An evaluation that is done removes it; until then it
+    belongs to one model and one list of questions.
+
+    Args:
+        path: the file, made if it is not there. A last line that was cut off is asked for again.
+        about: what the answers depend on, by name.
+
+    Raises:
+        InputError: the file has answers of another model or to other questions, or cannot be read.
+    """
+
+    def __init__(self, path: Path, about: dict[str, str]) -> None:
+        self.path = path
+        self._answers: dict[tuple[str, int], list[str]] = {}
+        lines = self._whole_lines()
+        if lines:
+            self._check(lines[0], about)
+            for line in lines[1:]:
+                self._answers[line["pass"], line["clip"]] = line["answers"]
+        else:
+            path.write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, name: str, clip: int) -> list[str] | None:
+        """The answers of a pass for a clip, or None when they are not in the file."""
+        return self._answers.get((name, clip))
+
+    def keep(self, name: str, clip: int, answers: list[str]) -> list[str]:
+        """Write the answers of a pass for a clip, and return them."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"pass": name, "clip": clip, "answers": answers}) + "\n")
+        self._answers[name, clip] = answers
+        return answers
+
+    def remove(self) -> None:
+        """To be called once the answers are kept elsewhere."""
+        self.path.unlink()
+
+    def _whole_lines(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        written = self.path.read_bytes()
+        whole = written[: written.rfind(b"\n") + 1]
+        if whole != written:
+            self.path.write_bytes(whole)
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except ValueError:
+            raise InputError(f"{self.path}: damaged; remove it to start over") from None
+
+    def _check(self, before: dict[str, Any], about: dict[str, str]) -> None:
+        changed = [
+            f"{key} {before.get(key)}, now {about[key]}" for key in about if before.get(key) != about[key]
+        ]
+        if changed:
+            raise InputError(
+                f"{self.path}: has the answers of an evaluation that was stopped, with {'; '.join(changed)}; "
+                f"choose another folder, or remove this file to start over"
+            )
+
+
+def what_answers_depend_on(leo: Leo, examples: Sequence[Example]) -> dict[str, str]:
+    """The model and the questions, each as a short fingerprint.
+
+    Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
+    read twice.
+    """
+    model = hashlib.blake2s(leo.model.config.to_json_string().encode())
+    for name, tensor in leo.model.state_dict().items():
+        values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
+        model.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())
+    asked = hashlib.blake2s()
+    for example in examples:
+        lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
+        lines += [f"{qa.question_id} {qa.question}" for qa in example.questions]
+        asked.update("\n".join(lines).encode())
+    return {"weights": model.hexdigest()[:12], "questions": asked.hexdigest()[:12]}

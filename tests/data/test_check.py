@@ -1,0 +1,82 @@
+"""Everything missing or damaged, told together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from leo_drive.data.check import check_examples
+from leo_drive.data.example import Example, Picture, QuestionAnswer
+from tests.data.pictures import jpeg, pack, write
+
+
+@pytest.fixture
+def examples(tmp_path):
+    write(tmp_path, {f"{i}.jpg": jpeg(10 * i) for i in range(8)})
+    write(tmp_path, {f"maps/{i}.png": jpeg(10 * i) for i in range(8)})
+    asked = ((QuestionAnswer("q", "What?", "That."),),)
+    return [
+        Example(
+            f"e{i}",
+            (Picture(tmp_path / f"{i}.jpg"), Picture(tmp_path / f"{i + 1}.jpg")),
+            asked,
+            label_maps=(Picture(tmp_path / f"maps/{i}.png"),),
+        )
+        for i in range(7)
+    ]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_all_is_well(examples, full):
+    steps = []
+    report = check_examples(examples, full=full, threads=3, progress=lambda *at: steps.append(at))
+    assert report.ok and report.lines() == ["7 examples, 7 questions, 8 pictures: nothing missing"]
+    assert steps == [(i, 15) for i in range(1, 16)]
+
+
+def test_the_missing_are_counted_and_the_first_named(examples, tmp_path):
+    for i in range(5):
+        (tmp_path / f"{i}.jpg").unlink()
+    (tmp_path / "maps/3.png").unlink()
+    report = check_examples(examples)
+    assert not report.ok
+    assert report.lines() == [
+        "7 examples, 7 questions, 8 pictures",
+        f"5 pictures missing: {tmp_path}/0.jpg, {tmp_path}/1.jpg, {tmp_path}/2.jpg, and 2 more",
+        f"1 label maps missing: {tmp_path}/maps/3.png",
+    ]
+
+
+def test_only_the_full_check_opens_pictures(examples, tmp_path):
+    (tmp_path / "2.jpg").write_bytes(jpeg(20)[:300])
+    (tmp_path / "6.jpg").write_bytes(b"")
+    (tmp_path / "4.jpg").write_bytes(jpeg(40, (64, 48)))
+    assert check_examples(examples).ok
+    problems = check_examples(examples, full=True).problems
+    assert sorted(problems) == ["examples with pictures of different sizes", "pictures damaged"]
+    assert problems["examples with pictures of different sizes"] == ["e3", "e4"]
+    assert [line.split(":")[0] for line in problems["pictures damaged"]] == [
+        f"{tmp_path}/2.jpg",
+        f"{tmp_path}/6.jpg",
+    ]
+
+
+def test_archives(tmp_path):
+    pack(tmp_path / "good.zip", {"0.jpg": jpeg(0)})
+    (tmp_path / "bad.zip").write_bytes(b"PK no")
+    asked = ((QuestionAnswer("q", "What?", "That."),),)
+    names = [("good", "0.jpg"), ("good", "1.jpg"), ("bad", "0.jpg"), ("bad", "1.jpg"), ("none", "0.jpg")]
+    examples = [Example(f"{a}{m}", (Picture(tmp_path / f"{a}.zip", m),), asked) for a, m in names]
+    report = check_examples(examples)
+    assert report.problems == {
+        "archives that cannot be read": [
+            f"{tmp_path}/bad.zip: not a zip archive, or cut off; download or copy it again"
+        ],
+        "pictures missing": [f"{tmp_path}/good.zip:1.jpg", f"{tmp_path}/none.zip:0.jpg"],
+    }
+
+
+def test_examples_that_ask_nothing(examples):
+    report = check_examples([examples[0], replace(examples[1], conversations=())])
+    assert report.problems == {"examples without questions": ["e1"]}

@@ -1,0 +1,164 @@
+"""DriveLM's graphs as examples."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leo_drive.data.drivelm import CAMERAS, read_drivelm
+from leo_drive.errors import InputError
+from tests.data.pictures import jpeg, pack, shade, write
+
+TAG = "<c1,CAM_BACK,800.0,450.0>"
+
+
+def qa(question, answer):
+    return {
+        "Q": question,
+        "A": answer,
+        "C": None,
+        "con_up": None,
+        "con_down": None,
+        "cluster": None,
+        "layer": None,
+    }
+
+
+def frame(number):
+    return {
+        "key_object_infos": {TAG: {"Category": "Vehicle"}},
+        "QA": {
+            "perception": [qa("What is in front?", "A car."), qa(f"What is {TAG}?", "A truck.")],
+            "prediction": [qa("What comes nearest?", f"That is {TAG}.")],
+            "planning": [],
+            "behavior": [qa("What does the ego car do?", "It drives.")],
+        },
+        # Not in the order in which they are shown.
+        "image_paths": {c: f"../nuscenes/samples/{c}/{number}.jpg" for c in reversed(CAMERAS)},
+    }
+
+
+def document():
+    return {"s1": {"scene_description": "", "key_frames": {"f1": frame(1), "f2": frame(2)}}}
+
+
+IMAGES = {
+    f"samples/{camera}/{number}.jpg": jpeg(20 * (i + 1) + 10 * (number - 1))
+    for i, camera in enumerate(CAMERAS)
+    for number in (1, 2)
+}
+
+
+@pytest.fixture
+def drivelm(tmp_path):
+    folder = tmp_path / "drivelm"
+    folder.mkdir()
+    (folder / "v1_1_train_nus.json").write_text(json.dumps(document()))
+    return folder
+
+
+@pytest.mark.parametrize("where", ["within", "beside", "archive", "named folder", "named archive"])
+def test_six_cameras_in_order(drivelm, where):
+    options = {}
+    if where == "within":
+        write(drivelm / "nuscenes", IMAGES)
+    elif where == "beside":
+        write(drivelm.parent / "nuscenes", IMAGES)
+    elif where == "named folder":
+        write(drivelm / "elsewhere", IMAGES)
+        options["nuscenes"] = drivelm / "elsewhere"
+    else:
+        archive = drivelm / ("drivelm_nus_imgs_train.zip" if where == "archive" else "mine.zip")
+        pack(archive, {f"nuscenes/{name}": data for name, data in IMAGES.items()})
+        options |= {} if where == "archive" else {"nuscenes": archive}
+    first, second = read_drivelm(drivelm, **options)
+    assert first.names == CAMERAS and first.example_id == "s1_f1"
+    assert [shade(p.read()) for p in first.pictures] == [20, 40, 60, 80, 100, 120]
+    assert [shade(p.read()) for p in second.pictures] == [30, 50, 70, 90, 110, 130]
+    ids = [q.question_id for q in first.questions]
+    assert ids == ["s1_f1_perception_0", "s1_f1_perception_1", "s1_f1_prediction_0", "s1_f1_behavior_0"]
+    assert all(len(conversation) == 1 for conversation in first.conversations)
+    assert first.questions[1].question == f"What is {TAG}?"
+
+
+def test_fewer_cameras_leave_out_what_they_do_not_show(drivelm):
+    first, _ = read_drivelm(drivelm, cameras=["CAM_FRONT_LEFT", "CAM_FRONT"])
+    assert first.names == ("CAM_FRONT_LEFT", "CAM_FRONT")
+    assert [p.path.parent.name for p in first.pictures] == ["CAM_FRONT_LEFT", "CAM_FRONT"]
+    # Question ids stay the same whatever is shown.
+    assert [q.question_id for q in first.questions] == ["s1_f1_perception_0", "s1_f1_behavior_0"]
+
+
+@pytest.mark.parametrize(
+    "tags, said", [("pixels", TAG), ("fractions", "<c1,CAM_BACK,0.500,0.500>"), ("names", "<c1,CAM_BACK>")]
+)
+def test_tags(drivelm, tags, said):
+    first, _ = read_drivelm(drivelm, tags=tags)
+    assert first.questions[1].question == f"What is {said}?"
+    assert first.questions[2].answer == f"That is {said}."
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"cameras": ["CAM_FORNT"]}, "unknown camera 'CAM_FORNT'; did you mean CAM_FRONT?"),
+        ({"cameras": []}, "name at least one camera"),
+        ({"cameras": ["CAM_FRONT", "CAM_FRONT"]}, "each once"),
+        ({"tags": "words"}, "tags are said as pixels, fractions, names; got 'words'"),
+    ],
+)
+def test_wrong_options(drivelm, options, message):
+    with pytest.raises(InputError) as refused:
+        read_drivelm(drivelm, **options)
+    assert message in str(refused.value) and str(drivelm) in str(refused.value)
+
+
+def broken(change):
+    made = document()
+    change(made["s1"]["key_frames"]["f2"])
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "not JSON: EOF while parsing"),
+        ("[]", "not DriveLM's layout"),
+        (broken(lambda f: f.pop("QA")), "s1.key_frames.f2.QA: Field required"),
+        (broken(lambda f: f["QA"]["perception"][0].update(A="")), "key frame f2: perception 0 has no answer"),
+        (broken(lambda f: f["QA"]["behavior"][0].pop("A")), "key frame f2: behavior 0 has no answer"),
+        (broken(lambda f: f["QA"]["behavior"][0].update(Q=" ")), "key frame f2: behavior 0 has no question"),
+        (broken(lambda f: f["image_paths"].pop("CAM_BACK")), "key frame f2: image_paths has no CAM_BACK"),
+    ],
+)
+def test_wrong_files(drivelm, text, message):
+    (drivelm / "v1_1_train_nus.json").write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_drivelm(drivelm)
+    line = str(refused.value)
+    assert message in line and "v1_1_train_nus.json" in line and "\n" not in line
+
+
+def test_which_file(drivelm):
+    (drivelm / "v1_1_val_nus_q_only.json").write_text("{}")
+    with pytest.raises(InputError, match=r"v1_1_train_nus\.json, v1_1_val_nus_q_only\.json"):
+        read_drivelm(drivelm)
+    assert len(read_drivelm(drivelm / "v1_1_train_nus.json")) == 2
+    with pytest.raises(InputError, match=r"none\.json: No such file"):
+        read_drivelm(drivelm / "none.json")
+
+
+def test_the_sample(shared):
+    root = shared / "data/drivelm_sample"
+    if not root.is_dir():
+        pytest.skip("no drivelm_sample beside the repository")
+    examples = read_drivelm(root)
+    assert len(examples) == 9 and sum(len(e.questions) for e in examples) == 790
+    assert all(p.exists() for e in examples for p in e.pictures)
+    ids = [q.question_id for e in examples for q in e.questions]
+    assert len(set(ids)) == 790
+    assert examples[0].pictures[0].read().size == (1600, 900)
+    one = read_drivelm(root, cameras=["CAM_FRONT"])
+    texts = [t for e in one for q in e.questions for t in (q.question, q.answer)]
+    assert any("CAM_FRONT," in t for t in texts) and not any("CAM_BACK" in t for t in texts)

@@ -1,0 +1,110 @@
+"""LingoQA's layout as examples."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from leo_drive.data.lingoqa import read_lingoqa, read_part
+from leo_drive.data.synthetic import write_dataset
+from leo_drive.errors import InputError
+from tests.data.pictures import jpeg, pack, shade, write
+
+ROWS = [
+    {
+        "question_id": f"{segment}-{q}",
+        "segment_id": segment,
+        "images": [f"images/train/{segment}/{i}.jpg" for i in range(2)],
+        "question": "Is there a cyclist?",
+        "answer": answer,
+    }
+    for segment in ("aa", "bb")
+    for q, answer in enumerate(("No.", "Yes, on the left."))
+]
+IMAGES = {f"train/{s}/{i}.jpg": jpeg(50 * (1 + i) + 10 * (s == "bb")) for s in ("aa", "bb") for i in range(2)}
+
+
+def table(folder, rows=ROWS, name="train.parquet"):
+    folder.mkdir(exist_ok=True)
+    pd.DataFrame(rows).to_parquet(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("lead", ["", "images/", None])
+def test_examples(tmp_path, lead):
+    part = table(tmp_path / "scenery")
+    if lead is None:
+        write(part / "images", IMAGES)
+    else:
+        pack(part / "images.zip", {lead + name: data for name, data in IMAGES.items()})
+    first, second = read_lingoqa(part)
+    assert (first.example_id, second.example_id) == ("aa", "bb")
+    assert [shade(p.read()) for p in first.pictures + second.pictures] == [50, 100, 60, 110]
+    assert first.names is None and first.label_maps == ()
+    assert [len(c) for c in first.conversations] == [1, 1]
+    assert [qa.answer for qa in second.questions] == ["No.", "Yes, on the left."]
+    assert [qa.kind for qa in second.questions] == [None, None]
+
+
+def test_a_segment_shown_twice_with_other_images_is_two_examples(tmp_path):
+    rows = [ROWS[0], {**ROWS[1], "images": ["images/train/aa/1.jpg"]}]
+    examples = read_lingoqa(table(tmp_path / "part", rows))
+    assert [len(e.pictures) for e in examples] == [2, 1]
+
+
+def test_kinds_and_label_maps_of_generated_drives(tmp_path):
+    write_dataset(tmp_path / "drives", 2, size=(96, 64), labels=True)
+    examples = read_lingoqa(tmp_path / "drives", labels="labels/train")
+    for example in examples:
+        assert all(picture.exists() for picture in example.pictures + example.label_maps)
+        assert [m.path.stem for m in example.label_maps] == [p.path.stem for p in example.pictures]
+    closed = [qa for example in examples for qa in example.questions if qa.choices]
+    assert closed and all(qa.value in qa.choices and qa.kind for qa in closed)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"answer": None}, "row 1: there is no answer"),
+        ({"answer": "  "}, "row 1: the answer is empty"),
+        ({"question": ""}, "row 1: the question is empty"),
+        ({"segment_id": None}, "row 1: there is no segment_id"),
+        ({"images": []}, "row 1: images is no list of paths"),
+        ({"images": None}, "row 1: images is no list of paths; found None"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(tmp_path, change, message):
+    part = table(tmp_path / "part", [ROWS[0], {**ROWS[1], **change}])
+    with pytest.raises(InputError, match=message) as refused:
+        read_part(part)
+    assert str(part / "train.parquet") in str(refused.value)
+
+
+def test_numbers_for_text_are_refused(tmp_path):
+    rows = [{**row, "question_id": i} for i, row in enumerate(ROWS)]
+    with pytest.raises(InputError, match="row 0: question_id is no text; found 0"):
+        read_part(table(tmp_path / "part", rows))
+
+
+def test_missing_columns_are_named(tmp_path):
+    part = table(tmp_path / "part", [{k: v for k, v in row.items() if k != "answer"} for row in ROWS])
+    with pytest.raises(InputError, match="column answer is missing; LingoQA has question_id, segment_id"):
+        read_lingoqa(part)
+
+
+def test_a_table_that_is_none(tmp_path):
+    (tmp_path / "val.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match=r"val\.parquet: not a readable parquet file"):
+        read_lingoqa(tmp_path)
+    with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
+        read_lingoqa(tmp_path / "elsewhere")
+
+
+def test_camvid(shared):
+    part = shared / "data/lingoqa_camvid/scenery"
+    if not part.is_dir():
+        pytest.skip("no lingoqa_camvid beside the repository")
+    examples = read_lingoqa(part, labels="../labels")
+    assert len(examples) == 342 and sum(len(e.questions) for e in examples) == 2076
+    assert {len(e.pictures) for e in examples} == {5}
+    assert all(m.exists() for e in examples[::50] for m in e.label_maps)

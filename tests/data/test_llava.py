@@ -1,0 +1,143 @@
+"""LLaVA's conversations as examples."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leo_drive.data.llava import read_llava
+from leo_drive.errors import InputError
+from tests.data.pictures import jpeg, pack, shade, write
+
+
+def turns(*values, first="human"):
+    speakers = ("human", "gpt") if first == "human" else ("gpt", "human")
+    return [{"from": speakers[i % 2], "value": value} for i, value in enumerate(values)]
+
+
+ROWS = [
+    {
+        "id": "7",
+        "image": "a/7.jpg",
+        "conversations": turns("<image>\nWhat is this?", "A tram.", "How many?", "One."),
+    },
+    {
+        "id": 8,
+        "images": ["8.jpg", "9.jpg"],
+        "conversations": turns("<image>\n<image>\nWhich is darker?", "The first."),
+    },
+    {"id": "7", "conversations": [{"from": "system", "value": "Be brief."}, *turns("Hello?", "Hi.")]},
+    {"image": ["8.jpg"], "conversations": turns("What is that? <image>", "A bus.")},
+]
+IMAGES = {"a/7.jpg": jpeg(70), "8.jpg": jpeg(80), "9.jpg": jpeg(90)}
+
+
+def save(folder, rows=ROWS, name="chat.json"):
+    text = "\n\n".join(map(json.dumps, rows)) if name.endswith("l") else json.dumps(rows)
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["chat.json", "chat.jsonl"])
+@pytest.mark.parametrize("where", ["root", "images", "images.zip", "zip named", "folder named"])
+def test_rows(tmp_path, name, where):
+    root, options = save(tmp_path / "llava", name=name), {}
+    if where == "images.zip":
+        pack(root / "images.zip", {f"images/{n}": data for n, data in IMAGES.items()})
+    elif where == "zip named":
+        pack(root / "cc3m.zip", IMAGES)
+        options["images"] = "cc3m.zip"
+    elif where == "folder named":
+        write(tmp_path / "elsewhere", IMAGES)
+        options["images"] = tmp_path / "elsewhere"
+    else:
+        write(root / "images" if where == "images" else root, IMAGES)
+    one, several, text, last = read_llava(root, **options)
+    assert [e.example_id for e in (one, several, text, last)] == ["7", "8", "7#2", "3"]
+    assert [shade(p.read()) for p in one.pictures + several.pictures + last.pictures] == [70, 80, 90, 80]
+    assert len(one.conversations) == 1
+    assert [(q.question, q.answer) for q in one.conversations[0]] == [
+        ("What is this?", "A tram."),
+        ("How many?", "One."),
+    ]
+    assert several.questions[0].question == "Which is darker?"
+    assert text.pictures == () and text.system == "Be brief." and one.system is None
+    assert last.questions[0].question == "What is that?"
+    ids = [q.question_id for e in (one, several, text, last) for q in e.questions]
+    assert len(set(ids)) == len(ids) == 5
+
+
+def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
+    rows = [{"id": "1", "conversations": turns("Welcome.", "Hello?", "Hi.", "And?", first="gpt")}]
+    (example,) = read_llava(save(tmp_path, rows))
+    assert [(q.question, q.answer) for q in example.questions] == [("Hello?", "Hi.")]
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        (
+            {"image": "7.jpg", "conversations": turns("What?", "A tram.")},
+            "0 <image> in the questions but 1 images",
+        ),
+        ({"conversations": turns("<image> What?", "A tram.")}, "1 <image> in the questions but 0 images"),
+        (
+            {"images": ["7.jpg", "8.jpg"], "conversations": turns("<image> What?", "A tram.")},
+            "1 <image> in the",
+        ),
+        ({"conversations": turns("What?", "An <image>.")}, "answer 0 has a <image>"),
+        ({"conversations": turns("What?", "")}, "answer 0 is empty"),
+        ({"image": "7.jpg", "conversations": turns("<image>\n", "A tram.")}, "question 0 is empty"),
+        ({"conversations": []}, "no question with an answer"),
+        (
+            {"conversations": [*turns("What?", "A."), *turns("B.", first="gpt")]},
+            "turn 2 is from 'gpt', where 'human'",
+        ),
+        ({"conversations": [{"from": "bot", "value": "x"}]}, "turn 0 is from 'bot', where 'human' is due"),
+    ],
+)
+@pytest.mark.parametrize("name", ["chat.json", "chat.jsonl"])
+def test_wrong_rows_are_named(tmp_path, row, message, name):
+    root = save(tmp_path, [ROWS[2], {"id": "x1", **row}], name)
+    with pytest.raises(InputError) as refused:
+        read_llava(root)
+    assert f"{name}: row 1 (id x1): {message}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        (
+            "chat.json",
+            '[{"id": 1,\n "conversations": oops}]',
+            "chat.json: not JSON: expected value at line 2",
+        ),
+        ("chat.json", '{"id": 1}', "chat.json: not LLaVA's layout"),
+        ("chat.json", '[{"id": 1}]', "chat.json: not LLaVA's layout: 0.conversations: Field required"),
+        ("chat.jsonl", '{"conversations": []', "chat.jsonl: line 1: not JSON"),
+        (
+            "chat.jsonl",
+            '\n{"conversations": [{"value": "x"}]}',
+            "chat.jsonl: line 2: not LLaVA's layout: conv",
+        ),
+    ],
+)
+def test_wrong_files(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_llava(tmp_path)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_which_file(tmp_path):
+    save(tmp_path)
+    (tmp_path / "metadata.json").write_text("[]")
+    assert len(read_llava(tmp_path)) == 4
+    (tmp_path / "more.json").write_text("[]")
+    with pytest.raises(InputError, match=r"the folder has chat\.json, more\.json"):
+        read_llava(tmp_path)
+    assert len(read_llava(tmp_path, file="chat.json")) == len(read_llava(tmp_path / "chat.json")) == 4
+    with pytest.raises(InputError, match=r"chat2\.json: No such file"):
+        read_llava(tmp_path, file="chat2.json")
