@@ -1,120 +1,176 @@
-"""LingoQA-layout parts as training samples: a clip's tiles with several of its questions."""
+"""Question-answering sets as training samples: a clip's tiles with several of its conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import Dataset
 
-from leo_drive.data.lingoqa import QuestionAnswer, Segment, read_part
+from leo_drive.data.example import Example, Picture, QuestionAnswer
 from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
-from leo_drive.model.budget import plan_tiles
-from leo_drive.model.processor import TURN_END
-from training.packing import Packed, collate, pack
-from training.recipe import DataSource
+from leo_drive.model.processor import Prompt
+from leo_drive.model.tiling import tile_count
+from training.augment import recolour
+from training.packing import Packed, Turns, collate, pack
+from training.pictures import read_bytes, read_labels, read_picture
+from training.recipe import Augmentation, DataSource
+from training.sources import read_source
+from training.vision_cache import VisionCache, picture_key
+
+
+_CHARACTERS_A_TOKEN = 4
+Conversation = tuple[QuestionAnswer, ...]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip: its packed questions, and its pixels or its cached vision features."""
+    """One clip, or one picture to learn its label map from.
 
-    packed: Packed
-    pixels: list[torch.Tensor] | None
-    features: list[torch.Tensor] | None
-    labels: np.ndarray | None
+    Attributes:
+        packed: the clip's conversations.
+        pixels: one (tiles, 3, H, W) tensor a branch.
+        features: the branches' tokens instead, when they were computed before.
+        labels: (tiles, side, side) class numbers, and whether they are coarse (`DataSource.label_classes`).
+    """
+
+    packed: Packed | None = None
+    pixels: list[torch.Tensor] | None = None
+    features: list[torch.Tensor] | None = None
+    labels: np.ndarray | None = None
+    coarse: bool = False
 
 
-class QuestionClips(Dataset):
-    """The segments of several sources; each item packs up to `max_questions` of a segment's questions."""
+class QuestionClips:
+    """The examples of a source; a draw packs up to `max_questions` of an example's conversations.
+
+    Args:
+        dense: give label maps too.
+        cache: where the encodings of all its pictures lie; then samples hold features instead of pixels.
+    """
 
     def __init__(
-        self, sources: Sequence[DataSource], processor: LeoProcessor, max_questions: int, dense: bool
+        self,
+        source: DataSource,
+        processor: LeoProcessor,
+        max_questions: int,
+        dense: bool = False,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008  (frozen)
+        cache: VisionCache | None = None,
     ) -> None:
-        self.processor, self.max_questions, self.dense = processor, max_questions, dense
-        self.segments: list[tuple[DataSource, Segment]] = []
-        for source in sources:
-            for segment in read_part(source.root):
-                kept = [q for q in segment.questions if q.kind not in source.without_kinds]
-                if kept:
-                    self.segments.append((source, Segment(segment.segment_id, segment.images, kept)))
-        if not self.segments:
-            raise InputError(f"no questions to train on in {', '.join(str(s.root) for s in sources)}")
-        self.features: list[np.ndarray] | None = None
+        self.source, self.processor, self.max_questions = source, processor, max_questions
+        self.dense, self.augmentation, self.cache = dense, augmentation, cache
+        self.examples = read_source(source, labels=dense)
+        counts = Counter(turns[0].kind for e in self.examples for turns in e.conversations)
+        # A kind that is asked a hundred times as often is drawn ten times as often.
+        self.draw_weights = {kind: n**-0.5 for kind, n in counts.items()}
 
     def __len__(self) -> int:
-        return len(self.segments)
+        return len(self.examples)
 
-    def image_paths(self, index: int) -> list[Path]:
-        """The frames that are shown, oldest first."""
-        source, segment = self.segments[index]
-        return [source.root / name for name in segment.images[-source.frames :]]
+    def length(self, index: int) -> int:
+        """About how many tokens the item can have."""
+        example = self.examples[index]
+        texts = [sum(len(qa.question) + len(qa.answer) for qa in turns) for turns in example.conversations]
+        text = sum(sorted(texts, reverse=True)[: self.max_questions]) // _CHARACTERS_A_TOKEN
+        frames = len(example.pictures)
+        return text + frames * self._max_tiles(frames) * self.processor.leo.tokens_per_tile
 
-    def tiles(self, index: int) -> list[Image.Image]:
-        """All tiles of the item, frame by frame."""
-        images = []
-        for path in self.image_paths(index):
-            try:
-                images.append(Image.open(path).convert("RGB"))
-            except OSError as error:
-                raise InputError(f"{path}: {error.strerror or 'not a readable image'}") from None
-        plan = plan_tiles(images[0].size, len(images), self.processor.leo, lambda _: 0)
-        return [tile for tiles in self.processor.tiles(images, plan.max_tiles) for tile in tiles]
+    def tile_counts(self, example: Example) -> list[int]:
+        """Of every picture, from its size alone."""
+        leo, most = self.processor.leo, self._max_tiles(len(example.pictures))
+        return [
+            tile_count(*picture.size(), leo.tile_size, 1, most, leo.use_thumbnail)
+            for picture in example.pictures
+        ]
 
-    def __getitem__(self, index: int) -> Sample:
-        questions = self.segments[index][1].questions
-        # Drawn by the item alone, so that a run that was stopped goes on exactly as it would have.
-        draw = torch.Generator().manual_seed(index)
-        order = torch.randperm(len(questions), generator=draw)[: self.max_questions].tolist()
-        frames = len(self.image_paths(index))
-        tiles_per_frame = [1] * frames
+    def token_counts(self, index: int) -> tuple[int, list[int]]:
+        """Of the prefix, and of each conversation after it."""
+        example = self.examples[index]
+        read = self._turns(example, example.conversations, self.tile_counts(example))
+        own = [sum(len(ids) for turn in turns for ids in turn) for _, turns in read]
+        return len(read[0][0].prefix), own
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """The example with some of its conversations."""
+        example = self.examples[index]
+        tiles: list[int] = []
         pixels = features = labels = None
-        if self.features is not None:
-            features = [torch.from_numpy(np.array(f[index])) for f in self.features]
-        else:
-            tiles = self.tiles(index)
-            pixels = self.processor.pixel_values(tiles)
-            tiles_per_frame = [len(tiles) // frames] * frames
+        if example.pictures and self.cache is not None:
+            encoded = [self.cache.read(key) for key, _ in self._encodings(example)]
+            tiles = [tokens[0].shape[0] for tokens in encoded]
+            features = [torch.cat(column) for column in zip(*encoded, strict=True)]
+        elif example.pictures:
+            pictures = [recolour(read_picture(p), self.augmentation, rng) for p in example.pictures]
+            cut = self._cut(pictures)
+            tiles = [len(own) for own in cut]
+            pixels = self.processor.pixel_values([tile for own in cut for tile in own])
         if self.dense:
-            labels = self._label_maps(index)
-        return Sample(self._pack([questions[i] for i in order], tiles_per_frame), pixels, features, labels)
+            labels = self._label_maps(example)
+        packed = self._pack(example, self._drawn(example, rng), tiles)
+        return Sample(packed, pixels, features, labels, self.source.label_classes == "coarse")
 
-    def _pack(self, questions: Sequence[QuestionAnswer], tiles: Sequence[int]) -> Packed:
-        turns: list[tuple[Sequence[int], Sequence[int]]] = []
-        prefix: Sequence[int] = ()
-        for qa in questions:
-            prompt = self.processor.prompt(qa.question, tiles)
-            prefix = prompt.prefix
-            answer = self.processor.tokenizer(qa.answer + TURN_END, add_special_tokens=False)["input_ids"]
-            turns.append((prompt.question, answer))
-        packed = pack(prefix, turns)
+    def pictures(self) -> Iterator[tuple[str, Any]]:
+        """Key and reader of every picture's pixel values, for `training.vision_cache.fill`."""
+        for example in self.examples:
+            yield from self._encodings(example)
+
+    def _max_tiles(self, frames: int) -> int:
+        most = self.source.max_tiles or self.processor.leo.max_tiles
+        return max(1, most // max(1, frames))
+
+    def _encodings(self, example: Example) -> Iterator[tuple[str, Any]]:
+        most = self._max_tiles(len(example.pictures))
+        for picture in example.pictures:
+
+            def pixel_values(picture: Picture = picture) -> list[torch.Tensor]:
+                return self.processor.pixel_values(self.processor.tiles([picture.read()], [most])[0])
+
+            yield picture_key(read_bytes(picture), most), pixel_values
+
+    def _cut(self, pictures: Sequence[np.ndarray]) -> list[list[Image.Image]]:
+        """Every picture's tiles, shared out equally as the reference does."""
+        images = [Image.fromarray(picture) for picture in pictures]
+        return self.processor.tiles(images, [self._max_tiles(len(images))] * len(images))
+
+    def _drawn(self, example: Example, rng: np.random.Generator) -> list[Conversation]:
+        weights = np.array([self.draw_weights[turns[0].kind] for turns in example.conversations])
+        count = min(self.max_questions, len(weights))
+        drawn = rng.choice(len(weights), size=count, replace=False, p=weights / weights.sum())
+        return [example.conversations[i] for i in drawn]
+
+    def _pack(self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]) -> Packed:
+        read = self._turns(example, conversations, tiles)
+        packed = pack(read[0][0].prefix, [turns for _, turns in read])
         if (longest := int(packed.position_ids.max()) + 1) > self.processor.leo.context_length:
             raise InputError(
-                f"a sample of {longest} tokens does not fit the context of "
-                f"{self.processor.leo.context_length}"
+                f"{self.source.root}, {example.example_id}: {sum(tiles)} tiles and the longest question take "
+                f"{longest} tokens, the context holds {self.processor.leo.context_length}; "
+                f"use fewer frames or max_tiles"
             )
         return packed
 
-    def _label_maps(self, index: int) -> np.ndarray:
+    def _turns(
+        self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
+    ) -> list[tuple[Prompt, Turns]]:
+        return [
+            self.processor.turns(
+                [(qa.question, qa.answer) for qa in turns], tiles, example.names, example.system
+            )
+            for turns in conversations
+        ]
+
+    def _label_maps(self, example: Example) -> np.ndarray:
         """(frames, tile_size, tile_size) class numbers, resized like a frame's only tile."""
-        side = self.processor.leo.tile_size
-        maps = []
-        for path in self.image_paths(index):
-            parts = ["labels" if p == "images" else p for p in path.parts]
-            label_path = Path(*parts).with_suffix(".png")
-            try:
-                maps.append(np.asarray(Image.open(label_path).resize((side, side), Image.Resampling.NEAREST)))
-            except OSError:
-                raise InputError(
-                    f"{label_path}: no label map; dense_weight needs one beside every frame"
-                ) from None
-        return np.stack(maps)
+        side = (self.processor.leo.tile_size,) * 2
+        maps = [read_labels(label_map) for label_map in example.label_maps]
+        return np.stack([cv2.resize(m, side, interpolation=cv2.INTER_NEAREST) for m in maps])
 
 
 class Collator:
@@ -124,11 +180,14 @@ class Collator:
         self.pad_token_id = pad_token_id
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        batch: dict[str, Any] = dict(collate([s.packed for s in samples], self.pad_token_id))
+        batch: dict[str, Any] = {}
+        if packs := [s.packed for s in samples if s.packed is not None]:
+            batch |= collate(packs, self.pad_token_id)
         for name in ("pixels", "features"):
-            if getattr(samples[0], name) is not None:
-                columns = zip(*(getattr(s, name) for s in samples), strict=True)
-                batch[name] = [torch.cat(column) for column in columns]
-        if samples[0].labels is not None:
-            batch["label_maps"] = torch.from_numpy(np.concatenate([s.labels for s in samples]))
+            # A text alone has neither; the others' tiles follow one another.
+            if given := [own for s in samples if (own := getattr(s, name)) is not None]:
+                batch[name] = [torch.cat(column) for column in zip(*given, strict=True)]
+        if maps := [(s.labels, s.coarse) for s in samples if s.labels is not None]:
+            batch["label_maps"] = torch.from_numpy(np.concatenate([labels for labels, _ in maps]))
+            batch["coarse"] = torch.tensor([coarse for labels, coarse in maps for _ in range(len(labels))])
         return batch

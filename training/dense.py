@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from leo_drive.data.synthetic.labels import LABELS
+from leo_drive.data.synthetic.labels import COARSE, LABELS, OTHER
 from leo_drive.model import LeoForConditionalGeneration
 
 # Small things that questions are about weigh more than sky and road, which fill the picture.
@@ -28,14 +28,25 @@ class DenseHeads(nn.Module):
         weights = [_SMALL_WEIGHT if any(s in name for s in _SMALL) else 1.0 for name in names]
         self.class_weights: torch.Tensor
         self.register_buffer("class_weights", torch.tensor(weights))
+        # Where maps hold coarse classes only, a class has the probability of all the fine ones in it.
+        self.fine_to_coarse: torch.Tensor
+        groups = torch.nn.functional.one_hot(torch.from_numpy(COARSE).long(), self.classes).float()
+        self.register_buffer("fine_to_coarse", groups, persistent=False)
 
-    def forward(self, grids: list[torch.Tensor], label_maps: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, grids: list[torch.Tensor], label_maps: torch.Tensor, coarse: torch.Tensor
+    ) -> torch.Tensor:
         """Mean cross-entropy with each patch's share of every class.
 
         Args:
             grids: (tiles, grid, grid, width) a branch.
             label_maps: (tiles, side, side) class numbers, side a multiple of every grid.
+            coarse: (tiles,) whether the map tells the twelve coarse classes only; nothing is learned there
+                from the last of them, which is whatever nobody labelled.
         """
+        groups = torch.where(
+            coarse[:, None, None], self.fine_to_coarse, torch.eye(self.classes, device=coarse.device)
+        )
         losses = []
         for head, features in zip(self.heads, grids, strict=True):
             tiles, grid = features.shape[:2]
@@ -43,5 +54,10 @@ class DenseHeads(nn.Module):
             shares = torch.zeros(tiles, grid, grid, self.classes, device=features.device)
             shares.scatter_add_(3, cells.long(), torch.ones(cells.shape, device=features.device))
             shares = shares / cells.shape[3] * self.class_weights
-            losses.append(-(shares * head(features).log_softmax(-1)).sum(-1).sum() / shares.sum())
+            shares[coarse, :, :, OTHER] = 0
+            probabilities = head(features).softmax(-1).flatten(1, 2) @ groups
+            log_likelihood = probabilities.clamp_min(1e-8).log().view_as(shares)
+            # Tile by tile, so that the mean is the same however the tiles are shared out to processes.
+            per_tile = (shares * log_likelihood).flatten(1).sum(1) / shares.flatten(1).sum(1).clamp_min(1e-6)
+            losses.append(-per_tile.mean())
         return torch.stack(losses).mean()

@@ -17,10 +17,10 @@ NANO_VOCABULARY = 1024
 def nano_config(vocabulary: int, ids: dict[str, int]) -> LeoConfig:
     """LEO in small: an InternViT-style ViT and a SAM-style windowed one, unshuffle 2 and 4, interleaved.
 
-    A tile is 192 pixels: 12x12 patches of 16 for the first branch and 24x24 of 8 for the second, so that each
-    gives 6x6 tokens and a tile costs 72.
+    A tile is 256 pixels: 16x16 patches of 16 for the first branch and 32x32 of 8 for the second, so that each
+    gives 8x8 tokens and a tile costs 128.
     """
-    tile = 192
+    tile = 256
     return LeoConfig(
         text_config={
             "model_type": "llama",
@@ -40,7 +40,7 @@ def nano_config(vocabulary: int, ids: dict[str, int]) -> LeoConfig:
             BranchConfig(
                 "vit_intern300m_patch14_448",
                 image_size=tile,
-                grid=12,
+                grid=tile // 16,
                 width=192,
                 unshuffle=2,
                 encoder_args={"patch_size": 16, "embed_dim": 192, "depth": 5, "num_heads": 6},
@@ -48,7 +48,7 @@ def nano_config(vocabulary: int, ids: dict[str, int]) -> LeoConfig:
             BranchConfig(
                 "samvit_large_patch16",
                 image_size=tile,
-                grid=24,
+                grid=tile // 8,
                 width=32,
                 unshuffle=4,
                 unshuffle_order="channel",
@@ -103,4 +103,4 @@ def new_nano(texts: Iterable[str]) -> tuple[LeoForConditionalGeneration, LeoProc
     return model, LeoProcessor(tokenizer, config)
 
 
-NEW_MODELS = {"nano": new_nano}
+NEW_MODELS = {"nano-from-scratch": new_nano}

@@ -1,7 +1,8 @@
-"""Several questions of one clip in one pass over its frames, without seeing one another.
+"""Several conversations about one clip in one pass over its frames, without seeing one another.
 
-The sequence is the clip's prefix followed by every question with its answer. A question attends to the prefix
-and to itself, and its positions start where the prefix ends, so each sees exactly what it would see alone.
+The sequence is the clip's prefix followed by every conversation: mostly one question with its answer. Each
+attends to the prefix and to itself, and its positions start where the prefix ends, so it sees exactly what it
+would see alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Packed:
 
     Attributes:
         input_ids, labels, position_ids: (length,); labels are IGNORE but for answers and their end token.
-        group: (length,), 0 for the prefix and k for the k-th question.
+        group: (length,), 0 for the prefix and k for the k-th conversation.
     """
 
     input_ids: torch.Tensor
@@ -29,19 +30,25 @@ class Packed:
     group: torch.Tensor
 
 
-def pack(prefix: Sequence[int], turns: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Packed:
-    """Join a prefix and (question ids, answer ids) pairs; the answer's ids include its end token.
+# The (question ids, answer ids) of successive turns; an answer's ids include its end token.
+Turns = Sequence[tuple[Sequence[int], Sequence[int]]]
+
+
+def pack(prefix: Sequence[int], conversations: Sequence[Turns]) -> Packed:
+    """Join a prefix and the conversations about it.
 
     Example:
-        >>> pack([1, 2], [([3], [4, 5]), ([6], [7])]).position_ids.tolist()
-        [0, 1, 2, 3, 4, 2, 3]
+        >>> pack([1, 2], [[([3], [4, 5])], [([6], [7]), ([8], [9])]]).position_ids.tolist()
+        [0, 1, 2, 3, 4, 2, 3, 4, 5]
     """
     ids, labels = list(prefix), [IGNORE] * len(prefix)
     positions, group = list(range(len(prefix))), [0] * len(prefix)
-    for k, (question, answer) in enumerate(turns, start=1):
-        ids += [*question, *answer]
-        labels += [IGNORE] * len(question) + list(answer)
-        length = len(question) + len(answer)
+    for k, turns in enumerate(conversations, start=1):
+        start = len(ids)
+        for question, answer in turns:
+            ids += [*question, *answer]
+            labels += [IGNORE] * len(question) + list(answer)
+        length = len(ids) - start
         positions += range(len(prefix), len(prefix) + length)
         group += [k] * length
     return Packed(*(torch.tensor(x, dtype=torch.long) for x in (ids, labels, positions, group)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leo_drive.errors import InputError
 
@@ -19,15 +19,78 @@ class _Strict(BaseModel):
 
 
 class DataSource(_Strict):
-    """A LingoQA-layout part.
+    """Where examples come from.
 
-    `frames` is how many of a segment's last frames are shown; with 1, questions about what happens over time
-    have no answer in the picture, so name the `kinds` to keep out in `without_kinds`.
+    Attributes:
+        root: the part's folder or file; with `dataset`, where the whole data set was put.
+        dataset: the name of a card in datasets/, which then tells the format, and
+        part: which of its parts is meant.
+        format: of the part, one of `leo_drive.data.readers.READERS`.
+        options: for its reader, such as DriveLM's cameras.
+        weight: how often a draw falls on this source, relative to the others.
+        frames: how many of an example's last frames are shown; with 1, questions about what happens over time
+            have no answer in the picture, so name the kinds to keep out in `without_kinds`. Named pictures,
+            such as DriveLM's cameras, are always shown all.
+        max_tiles: tiles to share out among the frames; the model's unless told.
+        labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
+        label_classes: "fine" for the generator's eighteen classes, "coarse" when the maps hold only the first
+            twelve of them, the last of which is then whatever nobody labelled.
     """
 
     root: Path
+    dataset: str | None = None
+    part: str | None = None
+    format: str = "lingoqa"
+    options: dict[str, Any] = {}
+    weight: float = Field(1.0, gt=0)
     frames: int = Field(5, ge=1)
+    max_tiles: int | None = Field(None, ge=1)
     without_kinds: tuple[str, ...] = ()
+    labels: str = "labels/train"
+    label_classes: Literal["fine", "coarse"] = "fine"
+
+
+class Augmentation(_Strict):
+    """Random changes to pictures.
+
+    Attributes:
+        colour: strength of changes to brightness, contrast, saturation, tint, blur and noise.
+        jpeg: lowest and highest JPEG quality to encode with again; the paper has 75 and 100.
+        crop: the smallest part of a picture's area to cut out. Only where label maps alone are learned, as
+            are the next two: an answer may not be true of a part or of the mirrored picture.
+        mirror: share of pictures that are mirrored.
+        paste: share of pictures that things of another picture are put into.
+    """
+
+    colour: float = Field(0.0, ge=0, le=1)
+    jpeg: tuple[int, int] | None = None
+    crop: float = Field(1.0, gt=0, le=1)
+    mirror: float = Field(0.0, ge=0, le=1)
+    paste: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _jpeg_qualities(self) -> Augmentation:
+        if self.jpeg is not None and not 0 <= self.jpeg[0] <= self.jpeg[1] <= 100:
+            raise ValueError(f"jpeg: the lowest and the highest quality, 0 to 100, got {list(self.jpeg)}")
+        return self
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything may be elsewhere in the picture afterwards."""
+        return self.crop < 1 or self.mirror > 0 or self.paste > 0
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether a picture looks different each time it is drawn."""
+        return self.moves or self.colour > 0 or self.jpeg is not None
+
+
+class Lora(_Strict):
+    """Train low-rank additions to the language model's linear layers instead of the layers (peft)."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
+    dropout: float = Field(0.05, ge=0, lt=1)
 
 
 class Recipe(_Strict):
@@ -37,27 +100,92 @@ class Recipe(_Strict):
         model: a model folder to start from, or the name of a new model in `training.new_model`.
         train: the parts whose weights move; all others are frozen.
         data: what is learned from.
-        max_questions: most questions of one clip in one pass; of more, a fixed random part is taken.
+        validation: held-out data; the checkpoint that does best on it is the result.
+        output: folder for checkpoints, records and the finished model.
+        steps: optimizer steps, or
+        epochs: how often everything is gone through; with several sources, until their sum has been drawn.
+        batch_size: clips an optimizer step, over all processes.
+        micro_batch_size: clips that one process holds at a time; the rest of a batch is accumulated.
+        learning_rate, weight_decay, warmup_ratio: of AdamW, decayed along a cosine.
+        adam_beta2: of AdamW.
+        max_questions: most conversations of one clip in one pass; of more, a random part is drawn.
+        answer_weight: weight of the answers' loss; with 0 the branches learn from label maps alone, every
+            picture of the data by itself, and the language model is not run.
         dense_weight: weight of the branches' segmentation loss (needs label maps), 0 for none.
-        vision_cache: encode every frame once, before training; only with frozen branches.
-        output: folder for checkpoints and the finished model.
+        augmentation: random changes to the pictures.
+        group_by_length: put clips of like length into one batch.
+        drop_path: share of the encoders' residual branches that are skipped.
+        lora: train low-rank additions to the language model.
+        quantize: load the language model in 4 bits (with `lora`; needs bitsandbytes and a GPU).
+        precision: of the computation; "auto" is bfloat16 where a GPU has it.
+        weights: the type that weights are loaded in; bfloat16 halves what frozen parts need.
+        gradient_checkpointing: compute activations again instead of keeping them.
+        vision_cache: folder of encoded pictures, shared by all runs with the same encoders; only with frozen
+            branches and without augmentation.
+        fsdp: PyTorch FSDP options for Trainer, such as {"fsdp_version": 2}.
+        deepspeed: a DeepSpeed configuration file.
+        save_steps, eval_steps, log_steps: optimizer steps between checkpoints, validations, records.
+        workers: processes that read data.
     """
 
     model: str
-    train: tuple[Part, ...]
-    data: tuple[DataSource, ...]
+    train: tuple[Part, ...] = Field(min_length=1)
+    data: tuple[DataSource, ...] = Field(min_length=1)
+    validation: tuple[DataSource, ...] = ()
     output: Path
-    steps: int = Field(gt=0)
+    steps: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
     batch_size: int = Field(8, gt=0)
+    micro_batch_size: int | None = Field(None, gt=0)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.03, ge=0, le=1)
+    adam_beta2: float = Field(0.99, gt=0, lt=1)
     max_questions: int = Field(16, gt=0)
+    answer_weight: float = Field(1.0, ge=0)
     dense_weight: float = Field(0.0, ge=0)
-    vision_cache: bool = False
+    augmentation: Augmentation = Augmentation()
+    group_by_length: bool = False
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    lora: Lora | None = None
+    quantize: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    weights: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    vision_cache: Path | None = None
+    fsdp: dict[str, Any] | None = None
+    deepspeed: Path | None = None
     save_steps: int = Field(200, gt=0)
+    eval_steps: int = Field(200, gt=0)
+    log_steps: int = Field(20, gt=0)
     workers: int = Field(1, ge=0)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Recipe:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs, one of them")
+        if not self.answer_weight and not self.dense_weight:
+            raise ValueError("answer_weight and dense_weight are both 0: nothing to learn")
+        if not self.answer_weight and self.train != ("branches",):
+            raise ValueError("answer_weight 0 trains the branches alone: train: [branches]")
+        if self.dense_weight and "branches" not in self.train:
+            raise ValueError("dense_weight teaches the branches, but train does not name them")
+        if self.augmentation.moves and self.answer_weight:
+            raise ValueError("crop, mirror and paste may make an answer false: only with answer_weight 0")
+        if self.vision_cache and "branches" in self.train:
+            raise ValueError("vision_cache needs frozen branches, but train names them")
+        if self.vision_cache and self.augmentation.changes_pixels:
+            raise ValueError("vision_cache keeps one encoding a picture, but augmentation changes pixels")
+        if self.lora and "language_model" not in self.train:
+            raise ValueError("lora trains the language model, but train does not name it")
+        if self.quantize and not self.lora:
+            raise ValueError("quantize freezes the language model in 4 bits: give lora too")
+        if self.batch_size % (self.micro_batch_size or self.batch_size):
+            raise ValueError(
+                f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -69,25 +197,24 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: a recipe is a mapping of names to values")
     try:
-        recipe = Recipe(**values)
+        return Recipe(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        near = difflib.get_close_matches(
-            str(first["loc"][-1]), [*Recipe.model_fields, *DataSource.model_fields], 1
-        )
-        if first["type"] == "extra_forbidden":
-            raise InputError(
-                f"{path}: unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
-            ) from None
-        raise InputError(f"{path}: {place}: {first['msg']}") from None
-    if recipe.vision_cache and "branches" in recipe.train:
-        raise InputError(f"{path}: vision_cache needs frozen branches, but train names them")
-    return recipe
+        raise InputError(f"{path}: {_first_fault(error)}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{place}: {message}" if place else message
+    names = [name for model in (Recipe, DataSource, Augmentation, Lora) for name in model.model_fields]
+    near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
+    return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")

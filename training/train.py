@@ -1,4 +1,4 @@
-"""Train one stage: python -m training.train RECIPE.yaml
+"""Train one stage: python -m training.train RECIPE.yaml, or accelerate launch -m training.train RECIPE.yaml
 
 Starting it again goes on from its last checkpoint. The finished model lies in OUTPUT/model and loads with
 `leo_drive.load`.
@@ -6,98 +6,210 @@ Starting it again goes on from its last checkpoint. The finished model lies in O
 
 from __future__ import annotations
 
-import sys
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from accelerate import PartialState
+from safetensors import SafetensorError
 from transformers import TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.files import writable_folder
+from leo_drive.inference import Leo
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
+from leo_drive.terminal import one_line_errors, out
+from training.card import write_card
 from training.data import Collator, QuestionClips
-from training.new_model import NEW_MODELS
-from training.recipe import Recipe, read_recipe
-from training.trainer import LeoTrainer, TrainingModel, cache_features, freeze_all_but
+from training.draws import Draws, EveryItem
+from training.labelled import LabelledFrames
+from training.recipe import DataSource, Recipe, read_recipe
+from training.records import Records, SampleAnswers
+from training.start import finish_model, start_model
+from training.trainer import LeoTrainer, TrainingModel
+from training.vision_cache import VisionCache, fill
 
 
-def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
-    """The model a recipe starts from: new by name, or a folder."""
-    if recipe.model in NEW_MODELS:
-        from leo_drive.data.lingoqa import read_part
-
-        texts = [
-            text
-            for source in recipe.data
-            for segment in read_part(source.root)
-            for qa in segment.questions
-            for text in (qa.question, qa.answer)
-        ]
-        return NEW_MODELS[recipe.model](texts)
-    if not Path(recipe.model).is_dir():
-        raise InputError(f"model {recipe.model}: neither a folder nor one of {', '.join(NEW_MODELS)}")
-    model = LeoForConditionalGeneration.from_pretrained(recipe.model)
-    return model, LeoProcessor.from_pretrained(recipe.model)
+def open_sources(
+    recipe: Recipe, sources: tuple[DataSource, ...], processor: LeoProcessor, cache: VisionCache | None = None
+) -> list[LabelledFrames] | list[QuestionClips]:
+    """A recipe's data: clips with questions, or with `answer_weight` 0 pictures with label maps alone."""
+    if not recipe.answer_weight:
+        return [LabelledFrames(source, processor, recipe.augmentation) for source in sources]
+    dense = recipe.dense_weight > 0
+    return [
+        QuestionClips(source, processor, recipe.max_questions, dense, recipe.augmentation, cache)
+        for source in sources
+    ]
 
 
-def train(recipe: Recipe) -> Path:
-    """Run the stage and return the finished model's folder."""
-    set_seed(recipe.seed)
-    leo, processor = start_model(recipe)
-    freeze_all_but(leo, recipe.train)
-    data = QuestionClips(recipe.data, processor, recipe.max_questions, dense=recipe.dense_weight > 0)
-    if recipe.vision_cache:
-        cache_features(leo, data, recipe)
-    model = TrainingModel(leo, recipe.dense_weight)
-    arguments = TrainingArguments(
+def fill_cache(
+    cache: VisionCache, leo: LeoForConditionalGeneration, clips: list[QuestionClips], state: PartialState
+) -> None:
+    """Encode every picture once, shared out among the processes."""
+    pictures = [picture for data in clips for picture in data.pictures()]
+    own = pictures[state.process_index :: state.num_processes]
+    fill(cache, leo.to(state.device), own)
+    state.wait_for_everyone()
+
+
+def total_steps(recipe: Recipe, clips: int) -> int:
+    """Optimizer steps of the run."""
+    if recipe.steps is not None:
+        return recipe.steps
+    assert recipe.epochs is not None
+    return max(1, round(recipe.epochs * clips / recipe.batch_size))
+
+
+def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingArguments:
+    """Trainer's settings for a recipe.
+
+    Raises:
+        InputError: the batch cannot be shared out evenly to so many processes.
+    """
+    micro = recipe.micro_batch_size or max(1, recipe.batch_size // processes)
+    if recipe.batch_size % (micro * processes):
+        raise InputError(
+            f"batch_size {recipe.batch_size} cannot be shared out to {processes} processes of {micro} clips "
+            f"each; make it a multiple of {micro * processes}"
+        )
+    cuda = torch.cuda.is_available()
+    bf16 = recipe.precision == "bfloat16" or (
+        recipe.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
+    )
+    return TrainingArguments(
         output_dir=str(recipe.output / "checkpoints"),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch_size,
+        max_steps=steps,
+        per_device_train_batch_size=micro,
+        per_device_eval_batch_size=micro,
+        gradient_accumulation_steps=recipe.batch_size // (micro * processes),
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        warmup_steps=round(recipe.warmup_ratio * recipe.steps),
+        warmup_steps=round(recipe.warmup_ratio * steps),
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
-        adam_beta2=0.99,
-        logging_steps=20,
+        adam_beta2=recipe.adam_beta2,
+        logging_steps=recipe.log_steps,
+        logging_nan_inf_filter=False,
         save_steps=recipe.save_steps,
         save_total_limit=2,
+        eval_strategy="steps" if recipe.validation else "no",
+        eval_steps=recipe.save_steps,
+        load_best_model_at_end=bool(recipe.validation),
+        metric_for_best_model="eval_loss" if recipe.validation else None,
+        greater_is_better=False if recipe.validation else None,
+        prediction_loss_only=True,
         dataloader_num_workers=recipe.workers,
         remove_unused_columns=False,
         report_to=[],
         seed=recipe.seed,
-        use_cpu=not torch.cuda.is_available(),
-        bf16=torch.cuda.is_available(),
+        use_cpu=not cuda,
+        bf16=bf16,
+        fsdp="full_shard auto_wrap" if recipe.fsdp is not None else None,
+        fsdp_config=recipe.fsdp,
+        deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
     )
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; Trainer's state file is the last one it writes."""
+    found = sorted(
+        (path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()),
+        key=lambda path: int(path.name.rpartition("-")[2]),
+        reverse=True,
+    )
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None
+
+
+def train(recipe: Recipe) -> Path:
+    """Run the stage, or go on where it stopped, and return the finished model's folder.
+
+    Raises:
+        InputError: the recipe, its model or its data cannot be used.
+        LeoDriveError: a loss that is not a number, or a disk that is full.
+    """
+    state = PartialState(cpu=not torch.cuda.is_available())
+    set_seed(recipe.seed)
+    writable_folder(recipe.output)
+    leo, processor = start_model(recipe)
+    cache = VisionCache.of(recipe.vision_cache, leo) if recipe.vision_cache else None
+    sources = open_sources(recipe, recipe.data, processor, cache)
+    held_out = open_sources(recipe, recipe.validation, processor, cache)
+    if cache is not None:
+        clips = [s for s in (*sources, *held_out) if isinstance(s, QuestionClips)]
+        fill_cache(cache, leo, clips, state)
+    model = TrainingModel(leo, recipe.answer_weight, recipe.dense_weight)
+    steps = total_steps(recipe, sum(map(len, sources)))
+    arguments = training_arguments(recipe, steps, state.num_processes)
+    weights = [source.weight for source in recipe.data]
+    group = recipe.batch_size if recipe.group_by_length else 0
+    callbacks = [Records(recipe.output)]
+    if held_out and isinstance(held_out[0], QuestionClips) and recipe.fsdp is None and not recipe.deepspeed:
+        callbacks.append(SampleAnswers(Leo(leo, processor), held_out[0], recipe.output))
     trainer = LeoTrainer(
         model=model,
         args=arguments,
-        train_dataset=data,
+        train_dataset=Draws(sources, weights, steps * recipe.batch_size, recipe.seed, group),
+        eval_dataset=EveryItem(held_out) if held_out else None,
         data_collator=Collator(processor.tokenizer.pad_token_id),
+        callbacks=callbacks,
     )
     checkpoints = recipe.output / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    try:
+        trainer.train(resume_from_checkpoint=_resume_from(checkpoints))
+    except (OSError, SafetensorError) as error:
+        if _disk_is_full(error, recipe.output):
+            raise LeoDriveError(
+                f"{recipe.output}: the disk is full; make room and start again, it goes on from its last "
+                f"whole checkpoint"
+            ) from None
+        raise
     finished = recipe.output / "model"
-    leo.eval().save_pretrained(finished)
-    processor.save_pretrained(finished)
+    finish_model(trainer, leo, processor, recipe, finished)
+    if state.is_main_process:
+        write_card(finished, recipe, trainer.state)
     return finished
+
+
+def _resume_from(checkpoints: Path) -> str | None:
+    whole = last_whole_checkpoint(checkpoints)
+    return str(whole) if whole else None
+
+
+def _disk_is_full(error: Exception, folder: Path) -> bool:
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < 2**20
 
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def main(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]) -> None:
+def main(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Read everything, say what training would do, and stop.")
+    ] = False,
+) -> None:
     """Train the stage that RECIPE describes, or go on where it stopped."""
-    try:
-        print(f"finished model: {train(read_recipe(recipe))}")
-    except LeoDriveError as error:
-        print(f"training: {error}", file=sys.stderr)
-        raise typer.Exit(error.exit_status) from None
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if check:
+        from training.check import check_recipe
+
+        check_recipe(read_recipe(recipe))
+        return
+    out.print(f"finished model: {train(read_recipe(recipe))}", highlight=False, markup=False)
 
 
 if __name__ == "__main__":
-    app()
+    with one_line_errors():
+        app()

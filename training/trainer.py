@@ -1,81 +1,81 @@
-"""transformers' Trainer with LEO's two extras: packed questions and the branches' dense loss."""
+"""transformers' Trainer with LEO's extras: packed conversations and the branches' dense loss."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
-import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
+from torch.utils.data import SequentialSampler
 from transformers import Trainer
 
+from leo_drive.errors import LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration
-from leo_drive.model.branch import unshuffle
-from training.data import QuestionClips
 from training.dense import DenseHeads
-from training.recipe import Recipe
+from training.packing import IGNORE
+
+LOSSES = ("answer_loss", "dense_loss")
 
 
 class TrainingModel(nn.Module):
     """LEO and, while it learns, its dense heads: one module for the optimizer and the checkpoints."""
 
-    def __init__(self, leo: LeoForConditionalGeneration, dense_weight: float) -> None:
+    def __init__(self, leo: LeoForConditionalGeneration, answer_weight: float, dense_weight: float) -> None:
         super().__init__()
         self.leo = leo
-        self.dense_weight = dense_weight
+        self.weights = {"answer_loss": answer_weight, "dense_loss": dense_weight}
         self.dense = DenseHeads(leo) if dense_weight else None
 
     def forward(
         self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        position_ids: torch.Tensor,
-        labels: torch.Tensor,
         pixels: list[torch.Tensor] | None = None,
         features: list[torch.Tensor] | None = None,
         label_maps: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | None = None,
+        coarse: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **text: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """Features are the branches' unshuffled tokens, computed before; grids come from pixels."""
-        grids: list[torch.Tensor] = []
-        if features is None:
-            assert pixels is not None
-            grids = [branch.grid(p) for branch, p in zip(self.leo.vision_branches, pixels, strict=True)]
-            features = [
-                unshuffle(grid, branch.config.unshuffle, branch.config.unshuffle_order)
-                for branch, grid in zip(self.leo.vision_branches, grids, strict=True)
+        """The losses, unweighted.
+
+        Args:
+            pixels: one (tiles, 3, H, W) tensor a branch, or
+            features: the branches' unshuffled tokens, computed before; text alone has neither.
+            label_maps, coarse: as `DenseHeads` has them; without them there is no dense loss.
+            num_items_in_batch: what to divide the sum over answer tokens by; their number here unless told.
+            text: input_ids, attention_mask, position_ids and labels.
+        """
+        losses: dict[str, torch.Tensor] = {}
+        branches = self.leo.vision_branches
+        if pixels is not None:
+            grids = [
+                branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)
             ]
-        outputs = self.leo(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            labels=labels,
-            visual_tokens=self.leo.project([f.to(self.leo.dtype) for f in features]),
-            num_items_in_batch=num_items_in_batch,
-            use_cache=False,
-        )
-        loss = outputs.loss
-        if self.dense is not None and label_maps is not None:
-            dense = self.dense(grids, label_maps)
-            return {
-                "loss": loss + self.dense_weight * dense,
-                "answer_loss": loss.detach(),
-                "dense_loss": dense.detach(),
-            }
-        return {"loss": loss}
+            features = [branch.tokens(grid) for branch, grid in zip(branches, grids, strict=True)]
+            if self.dense is not None and label_maps is not None and coarse is not None:
+                losses["dense_loss"] = self.dense(grids, label_maps, coarse)
+        if self.weights["answer_loss"]:
+            visual_tokens = None
+            if features is not None:
+                visual_tokens = self.leo.project([f.to(self.leo.dtype) for f in features])
+            losses["answer_loss"] = self.leo(
+                **text, visual_tokens=visual_tokens, num_items_in_batch=num_items_in_batch, use_cache=False
+            ).loss
+        return losses
 
     @property
     def _keys_to_ignore_on_save(self) -> list[str]:
-        # Where Trainer looks for the names that a checkpoint leaves out on purpose; it then ties them again.
-        return [f"leo.{tied}" for tied in self.leo.all_tied_weights_keys]
+        # Where Trainer looks for the names that a checkpoint leaves out on purpose: tied weights, which it
+        # then ties again, and frozen ones, which the starting model has.
+        frozen = [name for name, parameter in self.named_parameters() if not parameter.requires_grad]
+        return [*(f"leo.{tied}" for tied in self.leo.all_tied_weights_keys), *frozen]
 
     def tie_weights(self) -> None:
         """The tied weights are LEO's."""
         self.leo.tie_weights()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Tied weights once: safetensors refuses two names for one tensor, and loading ties them again."""
+        """What learns, and tied weights once: safetensors refuses two names for one tensor."""
         state = super().state_dict(*args, **kwargs)
         for name in self._keys_to_ignore_on_save:
             # A caller may ask under a prefix, as torch does for nested modules.
@@ -90,33 +90,19 @@ def freeze_all_but(leo: LeoForConditionalGeneration, parts: tuple[str, ...]) -> 
         getattr(leo, part).requires_grad_(True)
 
 
-@torch.no_grad()
-def cache_features(leo: LeoForConditionalGeneration, data: QuestionClips, recipe: Recipe) -> None:
-    """Encode every item of the data set once; from then on it gives features instead of pixels.
-
-    The features lie in memory maps under the output folder, in float16.
-    """
-    leo.eval()
-    folder = recipe.output / "vision_cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    maps: list[np.ndarray] = []
-    for i in track(range(len(data)), description="encoding frames once"):
-        pixels = data.processor.pixel_values(data.tiles(i))
-        tokens = [branch(p) for branch, p in zip(leo.vision_branches, pixels, strict=True)]
-        if not maps:
-            maps = [
-                np.lib.format.open_memmap(
-                    folder / f"branch{b}.npy", mode="w+", dtype=np.float16, shape=(len(data), *t.shape)
-                )
-                for b, t in enumerate(tokens)
-            ]
-        for b, t in enumerate(tokens):
-            maps[b][i] = t.numpy().astype(np.float16)
-    data.features = maps
-
-
 class LeoTrainer(Trainer):
-    """Logs the two losses apart."""
+    """Draws in their order, each loss divided by the whole batch, over all its parts and processes."""
+
+    # compute_loss divides by the number of accumulated parts itself, where a loss is not divided by tokens.
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sums: dict[str, float] = defaultdict(float)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        # The draws are shuffled already, in a way that does not depend on the number of processes.
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
     def compute_loss(
         self,
@@ -125,7 +111,41 @@ class LeoTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        outputs = model(**inputs)
-        if self.state.global_step % self.args.logging_steps == 0 and "dense_loss" in outputs:
-            self.log({name: round(float(outputs[name]), 4) for name in ("answer_loss", "dense_loss")})
-        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+        losses = model(**inputs, num_items_in_batch=num_items_in_batch)
+        processes = self.accelerator.num_processes
+        if "answer_loss" in losses and num_items_in_batch is not None:
+            # Already divided by the tokens of all processes, whose gradients are then averaged.
+            losses["answer_loss"] = losses["answer_loss"] * processes
+        if "dense_loss" in losses and model.training:
+            losses["dense_loss"] = losses["dense_loss"] / self.current_gradient_accumulation_steps
+        weights = self.accelerator.unwrap_model(model).weights
+        loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+        if not torch.isfinite(loss):
+            raise LeoDriveError(
+                f"step {self.state.global_step + 1}: the loss is {float(loss)}; nothing of this step was kept, "
+                f"the last checkpoint is good. Lower learning_rate, or look at the data with --check"
+            )
+        if model.training:
+            self._sums["steps"] += 1 / self.current_gradient_accumulation_steps
+            for name, value in losses.items():
+                self._sums[name] += float(value.detach())
+            if (labels := inputs.get("labels")) is not None:
+                self._sums["answers"] += int(
+                    ((labels[:, 1:] != IGNORE) & (labels[:, :-1] == IGNORE)).sum() * processes
+                )
+        return (loss, {"loss": loss}) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds each loss by itself, averaged over the steps since the last record, and the answers read."""
+        if "loss" in logs and self._sums:
+            steps = self._sums.pop("steps")
+            for name in LOSSES:
+                if name in self._sums:
+                    logs[name] = self._mean_over_processes(self._sums.pop(name) / steps)
+            if "answers" in self._sums:
+                logs["answers"] = int(self._sums.pop("answers"))
+        super().log(logs, start_time)
+
+    def _mean_over_processes(self, value: float) -> float:
+        gathered = self.accelerator.gather(torch.tensor([value], device=self.accelerator.device))
+        return float(gathered.mean())

@@ -44,12 +44,29 @@ def load(
     """
     name = os.fspath(model)
     where = torch.device(_device(device))
-    precision = _dtype(dtype, where)
+    network, processor = open_model(name, _dtype(dtype, where))
+    with _one_line_errors(name):
+        network.to(where)
+    return Leo(network, processor, name=name)
+
+
+def open_model(
+    name: str, dtype: torch.dtype, **options: Any
+) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
+    """A model's network, on the CPU unless the options say otherwise, and its processor.
+
+    Args:
+        name: as `load` has it.
+        options: more of transformers' `from_pretrained`.
+
+    Raises:
+        InputError: as `load`.
+    """
     source = _source(name)
     with _one_line_errors(name), _quiet():
         # With the loading info a pair comes back, which the annotations of transformers do not say.
         loaded: Any = LeoForConditionalGeneration.from_pretrained(
-            source, dtype=precision, output_loading_info=True, ignore_mismatched_sizes=True
+            source, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
         network, report = loaded
         processor = LeoProcessor.from_pretrained(source)
@@ -62,8 +79,23 @@ def load(
             )
     with _one_line_errors(name):
         processor.use_config(network.config)
-        network.to(where)
-    return Leo(network, processor, name=name)
+    return network, processor
+
+
+def open_processor(name: str) -> LeoProcessor:
+    """A model's processor alone, with its configuration, without reading any weights.
+
+    Args:
+        name: as `load` has it.
+
+    Raises:
+        InputError: as `load`.
+    """
+    source = _source(name)
+    with _one_line_errors(name), _quiet():
+        processor = LeoProcessor.from_pretrained(source)
+        processor.use_config(LeoConfig.from_pretrained(source))
+    return processor
 
 
 def configured_frames(model: str | os.PathLike[str]) -> int:

@@ -60,8 +60,12 @@ class Branch(nn.Module):
             return x.unflatten(1, (self.config.grid, self.config.grid))
         return x.permute(0, 2, 3, 1)  # SAM's neck is convolutional: channels first
 
+    def tokens(self, grid: torch.Tensor) -> torch.Tensor:
+        """(tiles, grid, grid, width) -> (tiles, tokens, width * unshuffle**2)."""
+        return unshuffle(grid, self.config.unshuffle, self.config.unshuffle_order)
+
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        return unshuffle(self.grid(pixel_values), self.config.unshuffle, self.config.unshuffle_order)
+        return self.tokens(self.grid(pixel_values))
 
 
 class Projector(nn.Sequential):

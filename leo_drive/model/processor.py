@@ -116,33 +116,90 @@ class LeoProcessor(ProcessorMixin):
         return pixel_values(tiles, self.leo.branch_configs)
 
     def conversation(
-        self, questions: Sequence[str], frames: int, answers: Sequence[str] = ()
+        self,
+        questions: Sequence[str],
+        frames: int,
+        answers: Sequence[str] = (),
+        names: Sequence[str] | None = None,
+        system: str | None = None,
     ) -> list[dict[str, str]]:
         """ChatML messages: the frames stand before the first question; answers follow their questions.
+
+        Args:
+            names: what each frame is called in the text, such as its camera; Frame1, Frame2 ... unless told.
+            system: the system message, the model's own unless told.
 
         Raises:
             InputError: a question is empty, or holds one of the tokenizer's special tokens.
         """
-        messages = [{"role": "system", "content": self.leo.system_message}]
+        messages = [{"role": "system", "content": system or self.leo.system_message}]
         for i, question in enumerate(questions):
             content = self._checked(question)
             if i == 0:
-                content = frame_lines(frames) + content
+                content = frame_lines(frames, names) + content
             messages.append({"role": "user", "content": content})
             if i < len(answers):
                 messages.append({"role": "assistant", "content": self._without_special_tokens(answers[i])})
         return messages
 
-    def prompt(self, question: str, tiles: Sequence[int], history: Sequence[Turn] = ()) -> Prompt:
+    def prompt(
+        self,
+        question: str,
+        tiles: Sequence[int],
+        history: Sequence[Turn] = (),
+        names: Sequence[str] | None = None,
+        system: str | None = None,
+    ) -> Prompt:
         """The token ids of a question on frames of so many tiles each, after earlier turns."""
-        questions = [*(q for q, _ in history), question]
-        messages = self.conversation(questions, len(tiles), [a for _, a in history])
-        text = self.tokenizer.apply_chat_template(
-            messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
-        )
+        text = self._text(question, history, len(tiles), names, system)
         ids = self.tokenizer(self._expand(text, tiles))["input_ids"]
         start = len(ids) - ids[::-1].index(self.image_end_id) if tiles else 0
         return Prompt(tuple(ids[:start]), tuple(ids[start:]))
+
+    def turns(
+        self,
+        turns: Sequence[Turn],
+        tiles: Sequence[int],
+        names: Sequence[str] | None = None,
+        system: str | None = None,
+    ) -> tuple[Prompt, list[tuple[tuple[int, ...], tuple[int, ...]]]]:
+        """The token ids of a conversation whose answers are known, for training.
+
+        Returns:
+            The first question's prompt, and for every turn the ids of what is read before the answer (of the
+            first turn without the prefix) and of the answer with its end token.
+        """
+        prompt = self.prompt(turns[0][0], tiles, (), names, system)
+        ids, read = [], self._text(turns[0][0], (), len(tiles), names, system)
+        for k, (question, answer) in enumerate(turns):
+            if k == 0:
+                before = prompt.question
+            else:
+                text = self._text(question, turns[:k], len(tiles), names, system)
+                before = tuple(self._ids(text.removeprefix(read)))
+                read = text
+            after = self._without_special_tokens(answer) + TURN_END
+            read += after
+            ids.append((before, tuple(self._ids(after))))
+        return prompt, ids
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def _text(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        frames: int,
+        names: Sequence[str] | None,
+        system: str | None,
+    ) -> str:
+        """The whole prompt as text, up to where the answer starts."""
+        questions = [*(q for q, _ in history), question]
+        messages = self.conversation(questions, frames, [a for _, a in history], names, system)
+        return self.tokenizer.apply_chat_template(
+            messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
+        )
 
     def plan(
         self,
@@ -234,8 +291,11 @@ class LeoProcessor(ProcessorMixin):
         return text
 
 
-def frame_lines(frames: int) -> str:
-    """What stands before the question: a line a frame, or the bare image when there is only one."""
-    if frames == 1:
+def frame_lines(frames: int, names: Sequence[str] | None = None) -> str:
+    """What stands before the question: a line a frame, or the bare image when there is one without a name."""
+    if names is not None and len(names) != frames:
+        raise InputError(f"{len(names)} names for {frames} frames")
+    if names is None and frames == 1:
         return f"{IMAGE_PLACEHOLDER}\n"
-    return "".join(f"Frame{i + 1}: {IMAGE_PLACEHOLDER}\n" for i in range(frames))
+    called = names or [f"Frame{i + 1}" for i in range(frames)]
+    return "".join(f"{name}: {IMAGE_PLACEHOLDER}\n" for name in called)

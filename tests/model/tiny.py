@@ -14,7 +14,9 @@ TEXTS = [
 ]
 
 
-def tiny_config(fusion: str = "interleave", tied: bool = True, **overrides) -> LeoConfig:
+def tiny_config(
+    fusion: str = "interleave", tied: bool = True, context: int = 512, **overrides
+) -> LeoConfig:
     """Two branches of 4 tokens a tile; tiles of 56 pixels."""
     tokenizer = train_tokenizer(TEXTS, 400)
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
@@ -52,7 +54,7 @@ def tiny_config(fusion: str = "interleave", tied: bool = True, **overrides) -> L
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
-        "max_position_embeddings": 512,
+        "max_position_embeddings": context,
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|pad|>"],
         "bos_token_id": None,

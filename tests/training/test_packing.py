@@ -17,12 +17,8 @@ def packed_and_alone():
     clip = noise_clip(2)
     tiles = [t for frame in processor.tiles(clip.frames, [1, 1]) for t in frame]
     pixels = processor.pixel_values(tiles)
-    turns = []
-    for question, answer in TURNS:
-        prompt = processor.prompt(question, [1, 1])
-        ids = processor.tokenizer(answer + "<|im_end|>", add_special_tokens=False)["input_ids"]
-        turns.append((prompt.question, ids))
-    return model, processor, pixels, prompt.prefix, turns
+    read = [processor.turns([turn], [1, 1]) for turn in TURNS]
+    return model, processor, pixels, read[0][0].prefix, [turns for _, turns in read]
 
 
 def test_logits_and_loss_equal_the_separate_passes():
@@ -33,7 +29,7 @@ def test_logits_and_loss_equal_the_separate_passes():
         packed = model(**batch, pixel_values=pixels)
         losses, answers = 0.0, 0
         start = len(prefix)
-        for question, answer in turns:
+        for [(question, answer)] in turns:
             ids = torch.tensor([[*prefix, *question, *answer]])
             labels = torch.tensor([[IGNORE] * (len(prefix) + len(question)) + list(answer)])
             alone = model(ids, pixel_values=pixels, labels=labels)
@@ -49,7 +45,8 @@ def test_logits_and_loss_equal_the_separate_passes():
 
 def test_a_question_does_not_see_another():
     model, processor, pixels, prefix, turns = packed_and_alone()
-    changed = [turns[0], ([5] * len(turns[1][0]), turns[1][1]), turns[2]]
+    [(question, answer)] = turns[1]
+    changed = [turns[0], [([5] * len(question), answer)], turns[2]]
     with torch.inference_mode():
         logits = [
             model(**collate([pack(prefix, t)], processor.tokenizer.pad_token_id), pixel_values=pixels).logits[
@@ -57,7 +54,7 @@ def test_a_question_does_not_see_another():
             ]
             for t in (turns, changed)
         ]
-    last = len(turns[2][0]) + len(turns[2][1])
+    last = sum(len(ids) for ids in turns[2][0])
     torch.testing.assert_close(logits[0][-last:], logits[1][-last:])
     assert not torch.allclose(logits[0], logits[1])
 
@@ -81,3 +78,27 @@ def test_padding_changes_nothing():
         ]
     torch.testing.assert_close(both[: len(alone)], alone, atol=1e-4, rtol=1e-4)
     assert both.isfinite().all()
+
+
+def test_a_conversation_of_several_turns_is_learned_answer_by_answer():
+    model, processor, pixels, prefix, _ = packed_and_alone()
+    turns = [("Is there a vehicle ahead?", "Yes, there is."), ("What should the driver do?", "Stop.")]
+    prompt, ids = processor.turns(turns, [1, 1])
+    packed = pack(prompt.prefix, [ids])
+    learned = packed.labels != IGNORE
+    assert processor.tokenizer.decode(packed.labels[learned]) == "Yes, there is.<|im_end|>Stop.<|im_end|>"
+    # The text is that of a conversation: what `ask` with history reads before the second answer.
+    asked = processor.prompt(turns[1][0], [1, 1], history=turns[:1])
+    read = [*ids[0][0], *ids[0][1], *ids[1][0]]
+    assert processor.tokenizer.decode(read) == processor.tokenizer.decode(asked.question)
+    whole = torch.tensor([[*prompt.prefix, *(i for turn in ids for part in turn for i in part)]])
+    batch = collate([packed], processor.tokenizer.pad_token_id)
+    with torch.inference_mode():
+        together = model(**batch, pixel_values=pixels)
+        alone = model(whole, pixel_values=pixels, labels=packed.labels.unsqueeze(0))
+    torch.testing.assert_close(together.logits, alone.logits, atol=1e-4, rtol=1e-4)
+    assert abs(float(together.loss) - float(alone.loss)) < 1e-5
+    # Token by token: the loss is the mean over exactly the learned ones.
+    logprobs = alone.logits[0, :-1].log_softmax(-1)
+    picked = [-float(logprobs[i - 1, packed.labels[i]]) for i in learned.nonzero()[:, 0].tolist()]
+    assert abs(sum(picked) / len(picked) - float(alone.loss)) < 1e-5

@@ -1,0 +1,159 @@
+"""What a run reads: draws, samples, the vision cache."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from leo_drive.errors import InputError
+from training.data import Collator, QuestionClips
+from training.draws import Draws, EveryItem
+from training.labelled import LabelledFrames
+from training.packing import IGNORE
+from training.recipe import Augmentation, DataSource, read_recipe
+from training.start import start_model
+from training.vision_cache import VisionCache, encoders_hash, fill
+
+
+class Numbers:
+    """A source whose items are told by their number."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name, self.count = name, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def length(self, index: int) -> int:
+        return index
+
+    def sample(self, index: int, rng: np.random.Generator):
+        return self.name, index, rng.random()
+
+
+def test_draws_follow_the_weights_and_go_through_everything_before_again():
+    draws = Draws([Numbers("a", 10), Numbers("b", 7)], [3, 1], 400, seed=0)
+    drawn = [draws[i][:2] for i in range(400)]
+    shares = Counter(name for name, _ in drawn)
+    assert 0.7 < shares["a"] / 400 < 0.8
+    for name, count in (("a", 10), ("b", 7)):
+        items = [i for n, i in drawn if n == name]
+        for start in range(0, len(items) - count, count):
+            assert sorted(items[start : start + count]) == list(range(count))
+
+
+def test_a_draw_depends_on_seed_and_number_alone():
+    one, two = (Draws([Numbers("a", 10)], [1], 50, seed=3) for _ in range(2))
+    assert [one[i] for i in range(50)] == [two[i] for i in reversed(range(50))][::-1]
+    other = Draws([Numbers("a", 10)], [1], 50, seed=4)
+    assert [one[i] for i in range(50)] != [other[i] for i in range(50)]
+
+
+def test_items_of_like_length_share_a_batch_and_none_is_lost():
+    plain = Draws([Numbers("a", 1000)], [1], 1000, seed=0)
+    grouped = Draws([Numbers("a", 1000)], [1], 1000, seed=0, group=8)
+    assert sorted(grouped.item) == sorted(plain.item)
+
+    def spread(draws: Draws) -> float:
+        return float(np.mean([np.ptp(draws.item[i : i + 8]) for i in range(0, 1000, 8)]))
+
+    assert spread(grouped) < spread(plain) / 10
+    # Lengths do not rise along the run: the batches themselves are in a random order.
+    firsts = grouped.item[: 400 // 8 * 8 : 8]
+    assert abs(np.corrcoef(np.arange(len(firsts)), firsts)[0, 1]) < 0.5
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    from leo_drive.inference.load import open_model
+
+    return open_model(str(tiny), torch.float32)
+
+
+def test_every_question_is_drawn_and_rare_kinds_more_often_than_their_share(drives, model):
+    _, processor = model
+    clips = QuestionClips(DataSource(root=drives, frames=1), processor, max_questions=3)
+    rng = np.random.default_rng(0)
+    example = clips.examples[0]
+    questions = example.questions
+    drawn = Counter(q.question_id for _ in range(400) for (q,) in clips._drawn(example, rng))
+    assert set(drawn) == {q.question_id for q in questions} and sum(drawn.values()) == 1200
+    kinds = Counter(q.kind for e in clips.examples for q in e.questions)
+    common = max(questions, key=lambda q: kinds[q.kind])
+    rare = min(questions, key=lambda q: kinds[q.kind])
+    assert drawn[rare.question_id] > 1.5 * drawn[common.question_id]
+
+
+def test_a_sample_has_its_frames_and_answers(drives, model):
+    _, processor = model
+    clips = QuestionClips(DataSource(root=drives, frames=2), processor, max_questions=4)
+    samples = [clips.sample(i, np.random.default_rng(i)) for i in range(2)]
+    batch = Collator(processor.tokenizer.pad_token_id)(samples)
+    assert [tuple(p.shape[:2]) for p in batch["pixels"]] == [(4, 3), (4, 3)]
+    tokens = processor.leo.tokens_per_tile
+    assert ((batch["input_ids"] == processor.leo.image_token_id).sum(1) == 2 * tokens).all()
+    answers = {q.answer for q in clips.examples[0].questions}
+    learned = processor.tokenizer.decode(batch["labels"][0][batch["labels"][0] != IGNORE])
+    texts = learned.split("<|im_end|>")[:-1]
+    assert len(texts) == 4 and set(texts) <= answers
+
+
+def test_what_does_not_fit_the_context_names_the_clip(drives, model):
+    _, processor = model
+    clips = QuestionClips(DataSource(root=drives, frames=5), processor, 2)
+    processor.leo.text_config.max_position_embeddings, kept = 60, processor.leo.context_length
+    try:
+        with pytest.raises(InputError, match=r"synthetic-0-train-000000: 5 tiles .* holds 60"):
+            clips.sample(0, np.random.default_rng(0))
+    finally:
+        processor.leo.text_config.max_position_embeddings = kept
+
+
+def test_label_maps_move_with_their_pictures(drives, model):
+    _, processor = model
+    source = DataSource(root=drives)
+    still = LabelledFrames(source, processor, Augmentation())
+    mirrored = LabelledFrames(source, processor, Augmentation(mirror=1.0))
+    one, two = (frames.sample(3, np.random.default_rng(0)) for frames in (still, mirrored))
+    assert np.array_equal(one.labels[:, :, ::-1], two.labels)
+    torch.testing.assert_close(one.pixels[0].flip(-1), two.pixels[0])
+    recoloured = LabelledFrames(source, processor, Augmentation(colour=0.5, jpeg=(60, 90)))
+    three = recoloured.sample(3, np.random.default_rng(0))
+    assert np.array_equal(three.labels, one.labels) and not torch.equal(three.pixels[0], one.pixels[0])
+    moved = LabelledFrames(source, processor, Augmentation(crop=0.3, paste=1.0))
+    assert moved.sample(3, np.random.default_rng(0)).labels.shape == one.labels.shape
+
+
+def test_the_vision_cache_gives_what_the_encoders_give_and_encodes_once(tmp_path, drives, model, monkeypatch):
+    leo, processor = model
+    plain = QuestionClips(DataSource(root=drives, frames=3), processor, 4)
+    cache = VisionCache.of(tmp_path, leo)
+    cached = QuestionClips(DataSource(root=drives, frames=3), processor, 4, cache=cache)
+    fill(cache, leo, cached.pictures())
+    one, two = (clips.sample(1, np.random.default_rng(0)) for clips in (plain, cached))
+    assert two.pixels is None and torch.equal(one.packed.input_ids, two.packed.input_ids)
+    with torch.inference_mode():
+        for ours, theirs in zip(two.features, leo.branch_features(one.pixels), strict=True):
+            assert ours.dtype == torch.bfloat16
+            torch.testing.assert_close(ours.float(), theirs, atol=2e-2, rtol=1e-2)
+    monkeypatch.setattr(leo, "branch_features", None)  # a second filling has nothing to encode
+    fill(cache, leo, cached.pictures())
+
+
+def test_another_encoder_or_tiling_never_finds_these_encodings(tmp_path, recipe_file):
+    recipe = read_recipe(recipe_file())
+    one, _ = start_model(recipe)
+    two, _ = start_model(recipe)
+    assert encoders_hash(one) == encoders_hash(two)
+    two.projectors[0][1].weight.data += 1  # what comes after the encoders does not matter
+    assert encoders_hash(one) == encoders_hash(two)
+    two.branches[1].encoder.neck[0].weight.data += 1e-3
+    assert encoders_hash(one) != encoders_hash(two)
+
+
+def test_validation_is_the_same_each_time(drives, model):
+    _, processor = model
+    items = EveryItem([QuestionClips(DataSource(root=drives, frames=1), processor, 3)])
+    assert len(items) == 6
+    assert torch.equal(items[4].packed.input_ids, items[4].packed.input_ids)

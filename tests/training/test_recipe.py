@@ -1,0 +1,65 @@
+"""Recipes: those that ship are valid, and each wrong one is one clear line."""
+
+from pathlib import Path
+
+import pytest
+
+from leo_drive.data.synthetic import write_dataset
+from leo_drive.errors import InputError
+from training.recipe import read_recipe
+from training.train import train
+
+RECIPES = sorted((Path(__file__).parent.parent.parent / "training" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_that_ship_are_valid(path):
+    assert read_recipe(path).train
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"learning_rat": 1.0}, "unknown key learning_rat; did you mean learning_rate?"),
+        ({"train": ["encoders"]}, "train.0"),
+        ({"train": []}, "train: "),
+        ({"steps": 0}, "steps"),
+        ({"epochs": 2}, "steps or epochs"),
+        ({"steps": None}, "steps or epochs"),
+        ({"vision_cache": "x"}, "vision_cache needs frozen branches"),
+        (
+            {"vision_cache": "x", "train": ["projectors"], "dense_weight": 0, "augmentation": {"colour": 0.1}},
+            "augmentation changes pixels",
+        ),
+        ({"train": ["projectors"]}, "dense_weight teaches the branches"),
+        ({"augmentation": {"mirror": 0.5}}, "may make an answer false"),
+        ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
+        ({"augmentation": {"mirrors": 0.5}}, "unknown key augmentation.mirrors; did you mean mirror?"),
+        ({"lora": {"rnk": 4}}, "unknown key lora.rnk; did you mean rank?"),
+        ({"quantize": True}, "give lora too"),
+        ({"batch_size": 6, "micro_batch_size": 4}, "no multiple"),
+        ({"data": [{"root": "x", "frame": 2}]}, "unknown key data.0.frame; did you mean frames?"),
+        ({"answer_weight": 0}, "train: [branches]"),
+    ],
+)
+def test_a_wrong_recipe_is_one_clear_line(recipe_file, changes, reason):
+    path = recipe_file(**changes)
+    with pytest.raises(InputError) as error:
+        read_recipe(path)
+    assert reason in str(error.value) and str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_recipe_data_and_label_maps(tmp_path, recipe_file):
+    with pytest.raises(InputError, match=r"nothing\.yaml"):
+        read_recipe(tmp_path / "nothing.yaml")
+    for text, reason in (("[1, 2]", "a mapping"), ("a: [", "not YAML")):
+        (tmp_path / "odd.yaml").write_text(text)
+        with pytest.raises(InputError, match=reason):
+            read_recipe(tmp_path / "odd.yaml")
+    with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
+        train(read_recipe(recipe_file(data=[{"root": str(tmp_path)}])))
+    write_dataset(tmp_path / "bare", 2, size=(192, 108))
+    with pytest.raises(InputError, match="no label map"):
+        train(read_recipe(recipe_file(data=[{"root": str(tmp_path / "bare"), "frames": 1}])))
+    with pytest.raises(InputError, match="model mano: neither"):
+        train(read_recipe(recipe_file(model="mano")))

@@ -1,0 +1,184 @@
+"""What a recipe would do, before it does it: python -m training.train RECIPE.yaml --check"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import init_empty_weights
+from rich.table import Table
+
+from leo_drive.data.check import check_examples
+from leo_drive.errors import InputError
+from leo_drive.inference.load import open_processor
+from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
+from leo_drive.terminal import out, progress
+from training.data import QuestionClips
+from training.labelled import LabelledFrames
+from training.new_model import NEW_MODELS
+from training.recipe import DataSource, Recipe
+from training.sources import read_source
+from training.start import texts
+
+_BINS = 10
+_BAR = 40
+# What a matrix product of the model's own sizes reaches of one large product, seen on CPUs and GPUs alike.
+_UTILISATION = 0.4
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Token counts of a source's passes: a clip's frames with the most conversations that are packed.
+
+    Attributes:
+        longest_alone: tokens of the longest single conversation with its frames; what must fit the context.
+        longest: what to call it.
+        passes: of every example, (examples,).
+        tiles: of every example, (examples,).
+    """
+
+    longest_alone: int
+    longest: str
+    passes: np.ndarray
+    tiles: np.ndarray
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Read everything and print what there is, what is wrong and what training would take.
+
+    Raises:
+        InputError: something is missing or damaged, or does not fit the context.
+    """
+    config, processor = _model(recipe)
+    problems = _check_files(recipe)
+    if not recipe.answer_weight:
+        sources = [LabelledFrames(source, processor, recipe.augmentation) for source in recipe.data]
+        clips, tokens_per_clip, tiles_per_clip = sum(map(len, sources)), 0.0, 1.0
+        out.print(f"{clips} pictures with label maps, one tile each; the language model is not run")
+    else:
+        lengths = [_lengths(recipe, source, processor) for source in (*recipe.data, *recipe.validation)]
+        problems += _print_lengths(recipe, lengths, config)
+        own = lengths[: len(recipe.data)]
+        clips = sum(len(x.passes) for x in own)
+        weights = np.array([source.weight for source in recipe.data])
+        shares = weights / weights.sum()
+        tokens_per_clip = float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True)))
+        tiles_per_clip = float(sum(s * x.tiles.mean() for s, x in zip(shares, own, strict=True)))
+    _print_costs(recipe, config, clips, tokens_per_clip, tiles_per_clip)
+    if problems:
+        raise InputError(f"{len(problems)} problem{'s' * (len(problems) > 1)}: {'; '.join(problems)}")
+    out.print("nothing is wrong: training can start")
+
+
+def _model(recipe: Recipe) -> tuple[LeoConfig, LeoProcessor]:
+    if recipe.model in NEW_MODELS:
+        leo, processor = NEW_MODELS[recipe.model](texts(recipe))
+        return leo.config, processor
+    processor = open_processor(recipe.model)
+    return processor.leo, processor
+
+
+def _check_files(recipe: Recipe) -> list[str]:
+    """One line a source; what is wrong, for the end."""
+    problems = []
+    for source in (*recipe.data, *recipe.validation):
+        examples = read_source(source, labels=recipe.dense_weight > 0)
+        with progress(f"reading {source.root}") as update:
+            report = check_examples(examples, full=True, progress=update)
+        first, *wrong = report.lines()
+        out.print(f"{source.root}: {first}", highlight=False, markup=False)
+        problems += [f"{source.root}: {line}" for line in wrong]
+    return problems
+
+
+def _lengths(recipe: Recipe, source: DataSource, processor: LeoProcessor) -> Lengths:
+    clips = QuestionClips(source, processor, recipe.max_questions)
+    passes, tiles, longest_alone, longest = [], [], 0, ""
+    with progress(f"counting tokens of {source.root}") as update:
+        for i, example in enumerate(clips.examples):
+            prefix, own = clips.token_counts(i)
+            counts = sorted(own, reverse=True)
+            passes.append(prefix + sum(counts[: recipe.max_questions]))
+            tiles.append(sum(clips.tile_counts(example)))
+            if prefix + counts[0] > longest_alone:
+                longest_alone, longest = prefix + counts[0], f"{source.root}, {example.example_id}"
+            update(i + 1, len(clips))
+    return Lengths(longest_alone, longest, np.array(passes), np.array(tiles))
+
+
+def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig) -> list[str]:
+    passes = np.concatenate([x.passes for x in lengths])
+    counts, edges = np.histogram(passes, bins=_BINS)
+    table = Table("tokens a pass", "examples", "", title=None, box=None)
+    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
+        table.add_row(f"{low:.0f} to {high:.0f}", str(count), "█" * round(_BAR * count / counts.max()))
+    out.print(table)
+    for source, x in zip((*recipe.data, *recipe.validation), lengths, strict=True):
+        out.print(
+            f"{source.root}: {x.tiles.mean():.1f} tiles x {config.tokens_per_tile} tokens an example, "
+            f"{x.passes.mean():.0f} tokens a pass; the longest conversation takes {x.longest_alone}",
+            highlight=False,
+            markup=False,
+        )
+    return [
+        f"{x.longest}: takes {x.longest_alone} tokens, the context holds {config.context_length}; "
+        f"use fewer frames or max_tiles"
+        for x in lengths
+        if x.longest_alone > config.context_length
+    ]
+
+
+def _print_costs(recipe: Recipe, config: LeoConfig, clips: int, tokens: float, tiles: float) -> None:
+    from training.train import total_steps
+
+    with init_empty_weights():
+        leo = LeoForConditionalGeneration(config)
+    sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
+    learning = sum(sizes[part] for part in recipe.train)
+    if recipe.lora:
+        learning -= sizes["language_model"]
+    bytes_a_weight = 4 if recipe.weights == "float32" else 2
+    steps = total_steps(recipe, clips)
+    # Gradient and AdamW's two moments, in the weights' type and in float32.
+    states = learning * (bytes_a_weight + 8) + sum(sizes.values()) * bytes_a_weight
+    flops = 2 * sizes["language_model"] * tokens * (3 if "language_model" in recipe.train else 2)
+    if recipe.vision_cache is None:
+        patches = [b.grid**2 for b in config.branch_configs]
+        per_branch = [sum(p.numel() for p in b.parameters()) for b in leo.vision_branches]
+        vision = sum(2 * n * p for n, p in zip(per_branch, patches, strict=True)) * tiles
+        flops += vision * (3 if "branches" in recipe.train else 1)
+    speed = _device_flops() * _UTILISATION
+    seconds = flops * recipe.batch_size * steps / speed
+    out.print(
+        f"{steps} steps of {recipe.batch_size} clips; {learning / 1e6:.1f} of "
+        f"{sum(sizes.values()) / 1e6:.1f} million weights learn\n"
+        f"about {states / 2**30:.2f} GiB for weights, gradients and optimizer (activations come on top), and "
+        f"on one device like this machine's about {_spoken(seconds)}: both are estimates",
+        highlight=False,
+        markup=False,
+    )
+
+
+_PARTS = ("branches", "projectors", "language_model")
+
+
+def _device_flops() -> float:
+    """Floating-point operations a second of a large matrix product on the device at hand."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    a = torch.randn(2048, 2048, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        float((a @ a)[0, 0])  # waits for a GPU
+        best = min(best, time.perf_counter() - start)
+    return 2 * 2048**3 / best
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} minutes"
+    return f"{seconds / 3600:.0f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

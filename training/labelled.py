@@ -1,0 +1,57 @@
+"""Pictures with label maps: what the branches learn to see from, before any question is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from leo_drive.data.synthetic.labels import CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
+from leo_drive.model import LeoProcessor
+from training.augment import move, recolour
+from training.data import Sample
+from training.pictures import read_labels, read_picture
+from training.recipe import Augmentation, DataSource
+from training.sources import read_source
+
+# What may stand anywhere in a picture, and so may be put into another one.
+MOVABLE = (SIGN, FENCE, VEHICLE, PEDESTRIAN, CYCLIST)
+
+
+class LabelledFrames:
+    """Every picture of a source that questions are asked about, each once."""
+
+    def __init__(self, source: DataSource, processor: LeoProcessor, augmentation: Augmentation) -> None:
+        self.processor, self.augmentation = processor, augmentation
+        self.coarse = source.label_classes == "coarse"
+        self.pairs = list(
+            dict.fromkeys(
+                pair
+                for example in read_source(source, labels=True)
+                for pair in zip(example.pictures, example.label_maps, strict=True)
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def length(self, index: int) -> int:
+        """Every picture is one tile."""
+        return 1
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """One picture as a branch sees it, with its label map."""
+        picture, labels = self._fitted(index, rng)
+        if rng.random() < self.augmentation.paste:
+            other, other_labels = self._fitted(int(rng.integers(len(self))), rng)
+            pasted = np.isin(other_labels, [c for c in MOVABLE if rng.random() < 0.5])
+            picture = np.where(pasted[:, :, None], other, picture)
+            labels = np.where(pasted, other_labels, labels)
+        tile = Image.fromarray(recolour(picture, self.augmentation, rng))
+        return Sample(
+            pixels=self.processor.pixel_values([tile]), labels=labels[None].copy(), coarse=self.coarse
+        )
+
+    def _fitted(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        picture, label_map = self.pairs[index]
+        side = self.processor.leo.tile_size
+        return move(read_picture(picture), read_labels(label_map), side, self.augmentation, rng)

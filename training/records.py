@@ -1,0 +1,126 @@
+"""What a run writes down as it goes: a table, TensorBoard, answers to look at, and a plot at the end.
+
+Under the recipe's output: `log.csv`, `tensorboard/`, `samples.csv` and `loss.png`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch.utils.tensorboard import SummaryWriter
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from leo_drive.clips import Clip
+from leo_drive.inference import Leo
+from training.data import QuestionClips
+
+_SAMPLES = 12
+
+
+class Records(TrainerCallback):
+    """log.csv, TensorBoard and loss.png, all from the trainer's own history, which its checkpoints keep."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.writer: SummaryWriter | None = None
+        self.last = (0, 0.0)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            # What a run that was stopped wrote after its last checkpoint is not part of the curve.
+            self.writer = SummaryWriter(str(self.output / "tensorboard"), purge_step=state.global_step + 1)
+        self.last = (state.global_step, time.perf_counter())
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # A record before every checkpoint, so that none is half before and half after it.
+        if state.global_step % int(args.save_steps) == 0:
+            control.should_log = True
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if not state.is_world_process_zero or self.writer is None:
+            return
+        entry = state.log_history[-1]
+        if "loss" in entry:
+            (before, then), now = self.last, time.perf_counter()
+            clips = (state.global_step - before) * self._clips_a_step(args)
+            entry["clips_per_second"] = clips / (now - then)
+            if "answers" in entry:
+                entry["answers_per_second"] = entry["answers"] / (now - then)
+            self.last = (state.global_step, now)
+        for name, value in entry.items():
+            if isinstance(value, int | float) and name not in ("step", "epoch"):
+                self.writer.add_scalar(name, value, state.global_step)
+        history(state).to_csv(self.output / "log.csv", index=False)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero and self.writer is not None:
+            self.writer.close()
+            plot_losses(history(state), self.output / "loss.png")
+
+    @staticmethod
+    def _clips_a_step(args: TrainingArguments) -> int:
+        return args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+
+
+def history(state: TrainerState) -> pd.DataFrame:
+    """One row a recorded step: its losses, learning rate, throughput, and validation where there was one."""
+    rows: dict[int, dict[str, Any]] = {}
+    for entry in state.log_history:
+        rows.setdefault(entry["step"], {"step": entry["step"]}).update(entry)
+    return pd.DataFrame(list(rows.values())).drop(columns=["epoch"], errors="ignore")
+
+
+def plot_losses(table: pd.DataFrame, path: Path) -> None:
+    """The losses over the steps, as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    names = {"loss": "all", "answer_loss": "answers", "dense_loss": "label maps", "eval_loss": "held out"}
+    shown = {name: label for name, label in names.items() if name in table and table[name].notna().any()}
+    if set(shown) & {"answer_loss", "dense_loss"} and len(set(shown) - {"eval_loss"}) == 2:
+        del shown["loss"]  # one loss alone is all there is
+    for name, label in shown.items():
+        known = table[table[name].notna()]
+        axes.plot(known.step, known[name], label=label, marker="o" if name == "eval_loss" else None, ms=4)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+class SampleAnswers(TrainerCallback):
+    """At each validation, the model's own answers to the same few questions, in samples.csv."""
+
+    def __init__(self, leo: Leo, data: QuestionClips, output: Path) -> None:
+        self.leo, self.path = leo, output / "samples.csv"
+        chosen = data.examples[:: max(1, len(data) // _SAMPLES)][:_SAMPLES]
+        self.asked = [(e.pictures, e.questions[i % len(e.questions)]) for i, e in enumerate(chosen) if e.pictures]
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if not state.is_world_process_zero:
+            return
+        rows = []
+        for pictures, qa in self.asked:
+            frames = tuple(picture.read() for picture in pictures)
+            clip = Clip(frames, tuple(float(i) for i in range(len(frames))))
+            answer = self.leo.ask(clip, qa.question)
+            rows.append((state.global_step, qa.question, qa.answer, answer.text, answer.confidence))
+        table = pd.DataFrame(rows, columns=["step", "question", "reference", "answer", "confidence"])
+        if self.path.is_file():
+            earlier = pd.read_csv(self.path, keep_default_na=False)
+            table = pd.concat([earlier[earlier.step < state.global_step], table])
+        table.to_csv(self.path, index=False)

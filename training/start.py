@@ -1,0 +1,116 @@
+"""The model a run starts from, and the model it leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from transformers import BitsAndBytesConfig, Trainer
+
+from leo_drive.errors import InputError
+from leo_drive.inference.load import open_model
+from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
+from training.new_model import NEW_MODELS
+from training.recipe import Lora, Recipe
+from training.sources import read_source
+from training.trainer import freeze_all_but
+
+
+def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
+    """The model a recipe starts from, its parts frozen as the recipe says.
+
+    Raises:
+        InputError: there is no such model, or it cannot be quantized here.
+    """
+    if recipe.model in NEW_MODELS:
+        leo, processor = NEW_MODELS[recipe.model](texts(recipe))
+    else:
+        leo, processor = _open(recipe)
+    _set_drop_path(leo, recipe.drop_path)
+    if recipe.gradient_checkpointing:
+        # Not reentrant: the inputs of a frozen part need no gradient of their own.
+        leo.gradient_checkpointing_enable({"use_reentrant": False})
+    freeze_all_but(leo, recipe.train)
+    if recipe.lora:
+        _add_lora(leo, recipe.lora)
+    return leo, processor
+
+
+def finish_model(
+    trainer: Trainer, leo: LeoForConditionalGeneration, processor: LeoProcessor, recipe: Recipe, folder: Path
+) -> None:
+    """Write what was trained as an ordinary model folder: low-rank additions merged, sharded weights whole."""
+    if recipe.lora and recipe.quantize:
+        # Four bits are too coarse to merge into: the additions go into the weights they were quantized from.
+        adapter = get_peft_model_state_dict(leo.language_model)
+        leo, _ = _open(recipe.model_copy(update={"quantize": False}))
+        _add_lora(leo, recipe.lora)
+        set_peft_model_state_dict(leo.language_model, adapter)
+    if recipe.lora:
+        leo.language_model = leo.language_model.merge_and_unload()
+        state = None
+    elif recipe.fsdp is not None or recipe.deepspeed:
+        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        state = {n.removeprefix("leo."): t for n, t in whole.items() if n.startswith("leo.")}
+    else:
+        state = None
+    if trainer.args.should_save:
+        _without_training_options(leo)
+        leo.eval().save_pretrained(folder, state_dict=state)
+        processor.save_pretrained(folder)
+
+
+def _open(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
+    options: dict[str, Any] = {}
+    if recipe.quantize:
+        try:
+            import bitsandbytes  # noqa: F401
+        except ImportError:
+            raise InputError("quantize needs bitsandbytes: pip install 'leo-drive[quantize]'") from None
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            # Only the language model's layers; the encoders are small and the head is the answer.
+            llm_int8_skip_modules=["branches", "projectors", "lm_head"],
+        )
+    leo, processor = open_model(recipe.model, getattr(torch, recipe.weights), **options)
+    return leo, processor
+
+
+def _add_lora(leo: LeoForConditionalGeneration, lora: Lora) -> None:
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear"
+    )
+    leo.language_model = get_peft_model(leo.language_model, config)
+
+
+def _set_drop_path(leo: LeoForConditionalGeneration, most: float) -> None:
+    """Skip residual branches at random while training: rarely in the first block, `most` in the last.
+
+    timm builds its blocks with these layers, so that they have no weights and can be put in afterwards.
+    """
+    from timm.layers import DropPath
+
+    if not most:
+        return
+    for branch in leo.vision_branches:
+        blocks = list(branch.encoder.blocks)
+        for i, block in enumerate(blocks):
+            rate = most * i / max(1, len(blocks) - 1)
+            for name in ("drop_path1", "drop_path2"):
+                if rate and hasattr(block, name):
+                    setattr(block, name, DropPath(rate))
+
+
+def _without_training_options(leo: LeoForConditionalGeneration) -> None:
+    leo.gradient_checkpointing_disable()
+    leo.config.use_cache = True
+
+
+def texts(recipe: Recipe) -> list[str]:
+    """Everything that is asked and answered in a recipe's data: what a new tokenizer is learned from."""
+    questions = (qa for source in recipe.data for e in read_source(source) for qa in e.questions)
+    return [text for qa in questions for text in (qa.question, qa.answer)]

@@ -1,0 +1,106 @@
+"""Encoded pictures on disk, so that frozen encoders run once a picture and not once a step.
+
+A picture's file lies under the encoders' hash, named by the picture's content and its tiles: a changed
+encoder, picture or tiling never finds another one's encoding, several runs and processes can share a folder,
+and a build that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from leo_drive.errors import LeoDriveError
+from leo_drive.files import writable_folder
+from leo_drive.model import LeoForConditionalGeneration
+
+_BYTES = 2  # of a bfloat16
+
+
+def encoders_hash(leo: LeoForConditionalGeneration) -> str:
+    """Of everything but the picture that an encoding depends on: settings of tiles and branches, weights."""
+    settings = [leo.config.tile_size, leo.config.use_thumbnail, leo.config.branches]
+    digest = hashlib.blake2s(json.dumps(settings, sort_keys=True, default=vars).encode())
+    for name, tensor in sorted(leo.branches.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def picture_key(data: bytes, max_tiles: int) -> str:
+    """Of a picture, as the bytes of its file, cut into at most so many tiles."""
+    return hashlib.blake2s(data, key=str(max_tiles).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class VisionCache:
+    """The encodings of one model's branches, a file a picture.
+
+    Attributes:
+        folder: of this model's encodings, see `of`.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, folder: Path, leo: LeoForConditionalGeneration) -> VisionCache:
+        """The model's own part of a folder that all models share."""
+        return cls(writable_folder(folder / encoders_hash(leo)))
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def read(self, key: str) -> list[torch.Tensor]:
+        """A picture's tokens before the projectors: one (tiles, tokens, width) tensor a branch, bfloat16."""
+        tensors = load_file(self._path(key))
+        return [tensors[str(branch)] for branch in range(len(tensors))]
+
+    def write(self, key: str, tokens: Sequence[torch.Tensor]) -> None:
+        """Keep a picture's tokens, given as `read` returns them."""
+        path = self._path(key)
+        path.parent.mkdir(exist_ok=True)
+        # Beside its place first: another process may read it, and this one may be killed.
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        save_file({str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished)
+        unfinished.replace(path)
+
+
+@torch.no_grad()
+def fill(
+    cache: VisionCache,
+    leo: LeoForConditionalGeneration,
+    pictures: Iterable[tuple[str, Callable[[], list[torch.Tensor]]]],
+) -> None:
+    """Encode what is not in the cache yet.
+
+    Args:
+        leo: the model whose cache it is.
+        pictures: the key of each, and what reads its pixel values: one (tiles, 3, H, W) tensor a branch.
+
+    Raises:
+        LeoDriveError: the disk is full.
+    """
+    bytes_per_tile = _BYTES * sum(b.config.tokens * b.config.unshuffled_width for b in leo.vision_branches)
+    leo.eval()
+    for key, pixel_values in pictures:
+        if key in cache:
+            continue
+        pixels = pixel_values()
+        needed = bytes_per_tile * pixels[0].shape[0]
+        if (free := shutil.disk_usage(cache.folder).free) < 2 * needed:
+            raise LeoDriveError(
+                f"{cache.folder}: {free / 1e9:.2f} GB left, a picture's encoding takes {needed / 1e6:.2f} MB; "
+                f"make room or train without vision_cache"
+            )
+        cache.write(key, leo.branch_features(pixels))
