@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,9 +63,9 @@ def moved(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
 def sides(folder: Path, model: str, clips: int, questions: int) -> Iterator[tuple[str, Callable[[], float]]]:
     """Each side's name and its step."""
     leo, processor = open_model(model, torch.float32)
-    leo.to("cuda" if torch.cuda.is_available() else "cpu")
     freeze_all_but(leo, ("projectors", "language_model"))
     training = TrainingModel(leo, 1.0, 0.0).train()
+    training.to("cuda" if torch.cuda.is_available() else "cpu")
     write_dataset(folder / "drives", clips, seed=1, size=(480, 270))
     source = DataSource(root=folder / "drives", frames=leo.config.trained_frames)
     cache = VisionCache.of(folder / "cache", leo)
@@ -78,8 +79,8 @@ def sides(folder: Path, model: str, clips: int, questions: int) -> Iterator[tupl
             fill(cache, leo, packed.pictures())
         name = ", cached" if cached else ""
         apart = one_question_each(packed)
-        yield f"plain{name}", lambda data=apart: step(training, data, collate)
-        yield f"packed{name}", lambda data=packed: step(training, data, collate)
+        yield f"plain{name}", partial(step, training, apart, collate)
+        yield f"packed{name}", partial(step, training, packed, collate)
 
 
 def main(

@@ -1,4 +1,4 @@
-"""The command line: leo-drive ask | evaluate | synth | doctor."""
+"""The command line: leo-drive ask | build | evaluate | synth | doctor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from leo_drive.building.command import build
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
 from leo_drive.terminal import one_line_errors, out, print_answers, print_json, progress, spinner
@@ -141,6 +142,13 @@ def synth(
     out.print(f"{clips} clips in {out_dir}", highlight=False, markup=False)
 
 
+app.command(
+    epilog="Examples:\n\n"
+    "leo-drive build --preset leo-8b --out models/leo-8b\n\n"
+    "leo-drive build --internvl InternVL2-8B/ --sam sam_vit_l_0b3195.pth --out models/leo-8b"
+)(build)
+
+
 evaluate = typer.Typer(help="Measure a model.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
 
@@ -158,7 +166,10 @@ def evaluate_lingoqa(
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer every question of a LingoQA part and score the closed ones."""
+    """Answer every question of a LingoQA part and score the closed ones.
+
+    Run again after it was stopped, it goes on where it was.
+    """
     from leo_drive.data.lingoqa import read_part
     from leo_drive.evaluation.report import print_report
 

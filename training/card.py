@@ -42,8 +42,10 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
             lines.append(f"- {what}: {table[name].dropna().iloc[-1]:.4f}")
     if "eval_loss" in table:
         best = table.loc[table.eval_loss.idxmin()]
-        lines.append(f"- loss on held-out data, the checkpoint that was kept (step {best.step:.0f}): "
-                     f"{best.eval_loss:.4f}")
+        lines.append(
+            f"- loss on held-out data, the checkpoint that was kept (step {best.step:.0f}): "
+            f"{best.eval_loss:.4f}"
+        )
     lines += [
         "",
         "How well it answers was not measured by training. Measure it with",

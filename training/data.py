@@ -24,7 +24,6 @@ from training.recipe import Augmentation, DataSource
 from training.sources import read_source
 from training.vision_cache import VisionCache, picture_key
 
-
 _CHARACTERS_A_TOKEN = 4
 Conversation = tuple[QuestionAnswer, ...]
 

@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 
 from training.data import Sample
 
-
 # Batches that are sorted by length together: enough to be alike, few enough to stay mixed.
 _CHUNK = 50
 
@@ -69,13 +68,13 @@ class Draws(Dataset):
         for i, source in enumerate(sources):
             places = np.flatnonzero(self.which == i)
             rounds = -(-len(places) // len(source))
-            order = [rng.permutation(len(source)) for _ in range(rounds)]
-            if order:
-                self.item[places] = np.concatenate(order)[: len(places)]
+            shuffled = [rng.permutation(len(source)) for _ in range(rounds)]
+            if shuffled:
+                self.item[places] = np.concatenate(shuffled)[: len(places)]
 
         if group:
-            order = self._grouped(group, rng)
-            self.which, self.item = self.which[order], self.item[order]
+            grouped = self._grouped(group, rng)
+            self.which, self.item = self.which[grouped], self.item[grouped]
 
     def _grouped(self, batch: int, rng: np.random.Generator) -> np.ndarray:
         """An order in which batches hold items of like length, and the batches themselves are shuffled."""

@@ -43,5 +43,7 @@ def read_labels(label_map: Picture) -> np.ndarray:
     except (OSError, KeyError) as error:
         raise InputError(f"{label_map}: no label map; dense_weight needs one beside every frame") from error
     if labels.ndim != 2:
-        raise InputError(f"{label_map}: a label map has one channel of class numbers, this has {labels.shape}")
+        raise InputError(
+            f"{label_map}: a label map has one channel of class numbers, this has {labels.shape}"
+        )
     return labels.astype(np.uint8)

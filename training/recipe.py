@@ -89,7 +89,7 @@ class Lora(_Strict):
     """Train low-rank additions to the language model's linear layers instead of the layers (peft)."""
 
     rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0)
+    alpha: int = Field(32, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
 
 

@@ -75,7 +75,7 @@ class Records(TrainerCallback):
 
 def history(state: TrainerState) -> pd.DataFrame:
     """One row a recorded step: its losses, learning rate, throughput, and validation where there was one."""
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[float, dict[str, Any]] = {}
     for entry in state.log_history:
         rows.setdefault(entry["step"], {"step": entry["step"]}).update(entry)
     return pd.DataFrame(list(rows.values())).drop(columns=["epoch"], errors="ignore")
@@ -106,7 +106,9 @@ class SampleAnswers(TrainerCallback):
     def __init__(self, leo: Leo, data: QuestionClips, output: Path) -> None:
         self.leo, self.path = leo, output / "samples.csv"
         chosen = data.examples[:: max(1, len(data) // _SAMPLES)][:_SAMPLES]
-        self.asked = [(e.pictures, e.questions[i % len(e.questions)]) for i, e in enumerate(chosen) if e.pictures]
+        self.asked = [
+            (e.pictures, e.questions[i % len(e.questions)]) for i, e in enumerate(chosen) if e.pictures
+        ]
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -41,7 +41,7 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
 def finish_model(
     trainer: Trainer, leo: LeoForConditionalGeneration, processor: LeoProcessor, recipe: Recipe, folder: Path
 ) -> None:
-    """Write what was trained as an ordinary model folder: low-rank additions merged, sharded weights whole."""
+    """Write what was trained as an ordinary model folder: additions merged, sharded weights whole."""
     if recipe.lora and recipe.quantize:
         # Four bits are too coarse to merge into: the additions go into the weights they were quantized from.
         adapter = get_peft_model_state_dict(leo.language_model)

@@ -16,7 +16,7 @@ import torch
 import typer
 from accelerate import PartialState
 from safetensors import SafetensorError
-from transformers import TrainingArguments, set_seed
+from transformers import TrainerCallback, TrainingArguments, set_seed
 
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
@@ -153,7 +153,7 @@ def train(recipe: Recipe) -> Path:
     arguments = training_arguments(recipe, steps, state.num_processes)
     weights = [source.weight for source in recipe.data]
     group = recipe.batch_size if recipe.group_by_length else 0
-    callbacks = [Records(recipe.output)]
+    callbacks: list[TrainerCallback] = [Records(recipe.output)]
     if held_out and isinstance(held_out[0], QuestionClips) and recipe.fsdp is None and not recipe.deepspeed:
         callbacks.append(SampleAnswers(Leo(leo, processor), held_out[0], recipe.output))
     trainer = LeoTrainer(

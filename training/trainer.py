@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sized
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -48,9 +49,7 @@ class TrainingModel(nn.Module):
         losses: dict[str, torch.Tensor] = {}
         branches = self.leo.vision_branches
         if pixels is not None:
-            grids = [
-                branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)
-            ]
+            grids = [branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)]
             features = [branch.tokens(grid) for branch, grid in zip(branches, grids, strict=True)]
             if self.dense is not None and label_maps is not None and coarse is not None:
                 losses["dense_loss"] = self.dense(grids, label_maps, coarse)
@@ -102,7 +101,7 @@ class LeoTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         # The draws are shuffled already, in a way that does not depend on the number of processes.
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        return SequentialSampler(cast(Sized, self.train_dataset if train_dataset is None else train_dataset))
 
     def compute_loss(
         self,
@@ -122,8 +121,8 @@ class LeoTrainer(Trainer):
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         if not torch.isfinite(loss):
             raise LeoDriveError(
-                f"step {self.state.global_step + 1}: the loss is {float(loss)}; nothing of this step was kept, "
-                f"the last checkpoint is good. Lower learning_rate, or look at the data with --check"
+                f"step {self.state.global_step + 1}: the loss is {float(loss)}; nothing of this step was "
+                f"kept, the last checkpoint is good. Lower learning_rate, or look at the data with --check"
             )
         if model.training:
             self._sums["steps"] += 1 / self.current_gradient_accumulation_steps

@@ -72,7 +72,9 @@ class VisionCache:
         path.parent.mkdir(exist_ok=True)
         # Beside its place first: another process may read it, and this one may be killed.
         unfinished = path.with_suffix(f".{os.getpid()}")
-        save_file({str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished)
+        save_file(
+            {str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished
+        )
         unfinished.replace(path)
 
 
@@ -100,7 +102,7 @@ def fill(
         needed = bytes_per_tile * pixels[0].shape[0]
         if (free := shutil.disk_usage(cache.folder).free) < 2 * needed:
             raise LeoDriveError(
-                f"{cache.folder}: {free / 1e9:.2f} GB left, a picture's encoding takes {needed / 1e6:.2f} MB; "
-                f"make room or train without vision_cache"
+                f"{cache.folder}: {free / 1e9:.2f} GB left, a picture's encoding takes "
+                f"{needed / 1e6:.2f} MB; make room or train without vision_cache"
             )
         cache.write(key, leo.branch_features(pixels))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -46,7 +46,8 @@ def load(
     where = torch.device(_device(device))
     network, processor = open_model(name, _dtype(dtype, where))
     with _one_line_errors(name):
-        network.to(where)
+        # As a plain module: the annotations of transformers spoil its own `to`.
+        cast(torch.nn.Module, network).to(where)
     return Leo(network, processor, name=name)
 
 

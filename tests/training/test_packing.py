@@ -81,7 +81,7 @@ def test_padding_changes_nothing():
 
 
 def test_a_conversation_of_several_turns_is_learned_answer_by_answer():
-    model, processor, pixels, prefix, _ = packed_and_alone()
+    model, processor, pixels, _, _ = packed_and_alone()
     turns = [("Is there a vehicle ahead?", "Yes, there is."), ("What should the driver do?", "Stop.")]
     prompt, ids = processor.turns(turns, [1, 1])
     packed = pack(prompt.prefix, [ids])

@@ -28,7 +28,12 @@ def test_recipes_that_ship_are_valid(path):
         ({"steps": None}, "steps or epochs"),
         ({"vision_cache": "x"}, "vision_cache needs frozen branches"),
         (
-            {"vision_cache": "x", "train": ["projectors"], "dense_weight": 0, "augmentation": {"colour": 0.1}},
+            {
+                "vision_cache": "x",
+                "train": ["projectors"],
+                "dense_weight": 0,
+                "augmentation": {"colour": 0.1},
+            },
             "augmentation changes pixels",
         ),
         ({"train": ["projectors"]}, "dense_weight teaches the branches"),

@@ -1,0 +1,1 @@
+"""Put a LEO together from public checkpoints: `leo-drive build`."""

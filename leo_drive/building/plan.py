@@ -1,0 +1,252 @@
+"""Every weight of the new model: which tensor it is made of, and how. Nothing is read but headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from leo_drive.building.blueprint import Blueprint, Part
+from leo_drive.building.sources import Source
+from leo_drive.building.tokenizer import add_needed_tokens
+from leo_drive.building.weights import Weight, Weights
+from leo_drive.errors import InputError
+from leo_drive.model import LeoConfig, LeoForConditionalGeneration
+from leo_drive.model.checkpoints.internlm2 import WQKV, split_wqkv
+from leo_drive.model.checkpoints.names import original_name
+from leo_drive.model.config import IMAGE_TOKEN
+
+Shape = tuple[int, ...]
+Change = Callable[..., torch.Tensor]
+
+_LANGUAGE = "language_model."
+_EMBEDDINGS, _HEAD = f"{_LANGUAGE}model.embed_tokens.weight", f"{_LANGUAGE}lm_head.weight"
+_HEADS = ("lm_head.weight", "output.weight")
+# Buffers that old checkpoints saved and the models compute themselves.
+_BUFFERS = ("rotary_emb.inv_freq", "position_ids")
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """One weight of the new model.
+
+    Attributes:
+        name, shape: of the new weight.
+        weight: what it is made of; None for a new one.
+        change: from that tensor to this one; for a new weight it takes nothing.
+    """
+
+    name: str
+    shape: Shape
+    weight: Weight | None
+    change: Change
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a build will do, checked.
+
+    Attributes:
+        config: of the new model.
+        steps: its weights, those of one file together.
+        dtype: their precision.
+        weights: the opened checkpoint of every source.
+        new_tokens: that the tokenizer lacked, whose embeddings are new.
+    """
+
+    config: LeoConfig
+    steps: tuple[Step, ...]
+    dtype: torch.dtype
+    weights: Mapping[Source, Weights]
+    new_tokens: tuple[str, ...]
+
+    @property
+    def new_weights(self) -> list[str]:
+        return [step.name for step in self.steps if step.weight is None]
+
+    @property
+    def result_bytes(self) -> int:
+        return sum(step.size for step in self.steps) * self.dtype.itemsize
+
+
+def make_plan(
+    blueprint: Blueprint, tokenizer: PreTrainedTokenizerBase | None, dtype: torch.dtype | None = None
+) -> Plan:
+    """Find every weight of the new model in the checkpoints' headers.
+
+    Args:
+        tokenizer: of the language model; what it lacks is added to it. Without one the vocabulary stays.
+        dtype: of the new model; the language model's own by default.
+
+    Raises:
+        InputError: weights that are missing, left over, or of another shape; a tokenizer with more tokens
+            than the language model has embeddings; a configuration of which no model can be made.
+    """
+    config = deepcopy(blueprint.config)
+    rows = config.llm.vocab_size
+    new_tokens: list[str] = []
+    unused_ids: list[int] = []
+    if tokenizer is None:
+        config.image_token_id = blueprint.image_token
+    else:
+        if (known := len(tokenizer)) > rows:
+            raise InputError(
+                f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens but the language model {rows} "
+                f"embeddings; they do not belong together"
+            )
+        new_tokens = add_needed_tokens(tokenizer)
+        ids = tokenizer.get_vocab()
+        unused_ids = [ids[token] for token in new_tokens]
+        config.image_token_id = ids[IMAGE_TOKEN]
+        config.llm.vocab_size = max(rows, len(tokenizer))
+    weights = {source: Weights(source.path) for source in blueprint.sources}
+    steps = _steps(blueprint.parts, config, weights, rows, unused_ids)
+    if dtype is None:
+        dtype = next((s.weight.dtype for s in steps if s.name == _EMBEDDINGS and s.weight), None)
+    return Plan(config, tuple(steps), dtype or torch.bfloat16, weights, tuple(new_tokens))
+
+
+def _expected(config: LeoConfig) -> dict[str, Shape]:
+    """Names and shapes of the model's weights, without those that are another's (a tied head)."""
+    try:
+        with torch.device("meta"):
+            model = LeoForConditionalGeneration(config)
+    except Exception as error:  # transformers and timm check their arguments each in their own way
+        raise InputError(
+            f"no model can be made of these configurations: {' '.join(str(error).split())}"
+        ) from None
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if config.llm.tie_word_embeddings:
+        shapes.pop(_HEAD, None)
+    return shapes
+
+
+def _steps(
+    wanted: Sequence[Part],
+    config: LeoConfig,
+    weights: Mapping[Source, Weights],
+    rows: int,
+    unused_ids: list[int],
+) -> list[Step]:
+    steps: list[Step] = []
+    used: dict[Source, set[str]] = {source: set() for source in weights}
+    missing: dict[Source, list[str]] = {source: [] for source in weights}
+    parts = [(part, _prefix(part, weights[part.source])) for part in wanted]
+    for ours, shape in _expected(config).items():
+        found = next(((part, prefix) for part, prefix in parts if ours.startswith(part.ours)), None)
+        if found is None:
+            steps.append(Step(ours, shape, None, partial(_new_weight, ours, shape)))
+            continue
+        part, prefix = found
+        theirs, their_shape, change = _their_weight(part, ours, shape, config)
+        if ours in (_EMBEDDINGS, _HEAD):
+            their_shape = (rows, *shape[1:])
+            change = partial(with_new_rows, rows=shape[0], new=unused_ids)
+        weight = weights[part.source].get(prefix + theirs)
+        used[part.source].add(prefix + theirs)
+        if weight is None:
+            # Three of ours may come from one of theirs.
+            missing[part.source] += [prefix + theirs] if prefix + theirs not in missing[part.source] else []
+        elif weight.shape != their_shape:
+            raise InputError(
+                f"{weight.file}: {weight.name} has the shape {list(weight.shape)}, where config.json says "
+                f"{list(their_shape)}"
+            )
+        elif weight.dtype is None:
+            raise InputError(
+                f"{weight.file}: {weight.name} is not in float32, float16 or bfloat16; "
+                f"take the checkpoint that is not quantised"
+            )
+        else:
+            steps.append(Step(ours, shape, weight, change))
+    for source in weights:
+        own = [(part, prefix) for part, prefix in parts if part.source == source]
+        left = [n for n in _left_over(weights[source], own) if n not in used[source]]
+        if missing[source] or left:
+            raise InputError(
+                f"{source.path}: {_count(missing[source], 'missing')}, {_count(left, 'unexpected')}; "
+                f"these weights do not belong to the config.json"
+            )
+    # A file is opened once, and the three parts of a wqkv stand together.
+    return sorted(steps, key=lambda s: (s.weight is None, s.weight and (str(s.weight.file), s.weight.name)))
+
+
+def _prefix(part: Part, weights: Weights) -> str:
+    """Which of the beginnings that the part's names may have this checkpoint uses."""
+    return next((p for p in part.theirs if any(n.startswith(p) for n in weights)), part.theirs[0])
+
+
+def _their_weight(part: Part, ours: str, shape: Shape, config: LeoConfig) -> tuple[str, Shape, Change]:
+    """Name (without the part's beginning) and shape of the checkpoint's tensor, and what makes it ours."""
+    rest = ours.removeprefix(part.ours)
+    heads, kv_heads = config.llm.num_attention_heads, config.llm.num_key_value_heads
+    for i, letter in enumerate("qkv"):
+        place = f".self_attn.{letter}_proj."
+        if part.internlm2 and place in rest:
+            head = shape[0] // (heads if letter == "q" else kv_heads)
+            fused = ((heads + 2 * kv_heads) * head, *shape[1:])
+            return rest.replace(place, WQKV), fused, partial(_one_of_wqkv, i, heads, kv_heads)
+    return original_name(rest, part.renaming), shape, torch.Tensor.contiguous
+
+
+def _one_of_wqkv(which: int, heads: int, kv_heads: int, wqkv: torch.Tensor) -> torch.Tensor:
+    return split_wqkv(wqkv, heads, kv_heads)[which]
+
+
+def with_new_rows(embeddings: torch.Tensor, rows: int, new: list[int]) -> torch.Tensor:
+    """Embeddings (tokens, width) with `rows` rows, those of the token ids `new` the mean of the others.
+
+    A token that nobody has learned should look like an average one: a row of noise or zeros would give it a
+    logit, and so a probability, unlike all others'.
+    """
+    old = embeddings.shape[0]
+    kept = torch.ones(old, dtype=torch.bool)
+    kept[[i for i in new if i < old]] = False
+    if rows == old and kept.all():
+        return embeddings
+    total = embeddings.sum(0, dtype=torch.float32) - embeddings[~kept].sum(0, dtype=torch.float32)
+    mean = (total / kept.sum()).to(embeddings.dtype)
+    grown = embeddings.new_empty(rows, embeddings.shape[1])
+    grown[:old] = embeddings
+    grown[old:] = mean
+    grown[:old][~kept] = mean
+    return grown
+
+
+def _new_weight(name: str, shape: Shape) -> torch.Tensor:
+    """A projector's weight as the model itself initialises it, the same at every build."""
+    if name.endswith("bias"):
+        return torch.zeros(shape)
+    if len(shape) == 1:
+        return torch.ones(shape)
+    generator = torch.Generator().manual_seed(sum(name.encode()))
+    return torch.empty(shape).normal_(std=LeoConfig.initializer_range, generator=generator)
+
+
+def _left_over(weights: Weights, parts: list[tuple[Part, str]]) -> Iterator[str]:
+    """Names that one of these parts ought to take, and those that no part of this checkpoint knows."""
+    # A tied model's head is its embeddings, whatever the file holds; an untied one's was taken.
+    heads = {prefix + n for part, prefix in parts if part.ours == _LANGUAGE for n in _HEADS}
+    rest_unused = all(part.rest_unused for part, _ in parts)
+    for name in weights:
+        outside = not any(name.startswith(prefix) for _, prefix in parts)
+        if not (name in heads or name.endswith(_BUFFERS) or (outside and rest_unused)):
+            yield name
+
+
+def _count(names: list[str], what: str) -> str:
+    if not names:
+        return f"0 weights {what}"
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"{len(names)} weights {what} ({', '.join(names[:_NAMED])}{more})"

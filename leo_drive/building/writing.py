@@ -1,0 +1,137 @@
+"""Write a model folder shard by shard; it becomes one that loads only when all of it is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from leo_drive.building.plan import Plan, Step
+from leo_drive.building.weights import Reader, opened
+from leo_drive.errors import InputError, LeoDriveError
+
+# A shard is held in memory while it is written, so this bounds the build's memory.
+SHARD_BYTES = 2 * 1024**3
+# Where a build collects its files. load() and from_pretrained() need config.json, which is moved out last.
+_UNFINISHED = ".unfinished-build"
+
+
+@contextmanager
+def model_folder(out: Path) -> Iterator[Path]:
+    """A folder to collect files in; they appear in `out` when the block ends well, and not at all otherwise.
+
+    Raises:
+        InputError: `out` is a file, may not be written to, or holds more than an interrupted build.
+    """
+    made = not out.exists()
+    if out.is_dir() and (there := sorted(p.name for p in out.iterdir() if p.name != _UNFINISHED)):
+        held = "already holds a model" if "config.json" in there else f"is not empty ({there[0]})"
+        raise InputError(f"{out}: {held}; name another folder with --out, or empty this one")
+    unfinished = out / _UNFINISHED
+    try:
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot write here ({error.strerror}); choose another folder") from None
+    try:
+        yield unfinished
+        for file in sorted(unfinished.iterdir(), key=lambda p: (p.name == "config.json", p.name)):
+            file.rename(out / file.name)
+        unfinished.rmdir()
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if made:
+            with suppress(OSError):
+                out.rmdir()
+        raise
+
+
+def shards(steps: Sequence[Step], dtype: torch.dtype, shard_bytes: int) -> list[list[Step]]:
+    """The steps in order, cut into files of at most so many bytes (a larger weight has a file of its own)."""
+    cut: list[list[Step]] = [[]]
+    filled = 0
+    for step in steps:
+        size = step.size * dtype.itemsize
+        if cut[-1] and filled + size > shard_bytes:
+            cut.append([])
+            filled = 0
+        cut[-1].append(step)
+        filled += size
+    return cut
+
+
+def write_weights(
+    plan: Plan,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Convert the weights into model*.safetensors, with an index where there are several.
+
+    Args:
+        progress: called with how many MiB are done, of how many.
+        shard_bytes: most bytes of a file, and so about what is in memory at a time.
+
+    Raises:
+        LeoDriveError: the disk is full, or a file that was read before cannot be read any more.
+    """
+    files = shards(plan.steps, plan.dtype, shard_bytes)
+    names = [f"model-{i + 1:05}-of-{len(files):05}.safetensors" for i in range(len(files))]
+    if len(files) == 1:
+        names = ["model.safetensors"]
+    total = plan.result_bytes
+    done = 0
+    tensors = _tensors(plan)
+    for name, steps in zip(names, files, strict=True):
+        shard: dict[str, torch.Tensor] = {}
+        for step in steps:
+            shard[step.name] = next(tensors)
+            done += step.size * plan.dtype.itemsize
+            progress(done >> 20, total >> 20)
+        try:
+            save_file(shard, folder / name, {"format": "pt"})
+            # safetensors makes files that only their owner may read; a model is shared like any other file.
+            (folder / name).chmod(folder.stat().st_mode & 0o666)
+        except (SafetensorError, OSError) as error:
+            raise LeoDriveError(
+                f"{folder / name}: cannot be written ({_reason(error)}); is the disk full?"
+            ) from None
+        del shard
+    if len(files) > 1:
+        places = {step.name: name for name, steps in zip(names, files, strict=True) for step in steps}
+        index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _tensors(plan: Plan) -> Iterator[torch.Tensor]:
+    """The new weights in the plan's order, one file open at a time."""
+    with ExitStack() as stack:
+        reader: Reader | None = None
+        file: Path | None = None
+        last: tuple[str, torch.Tensor] | None = None
+        for step in plan.steps:
+            if step.weight is None:
+                yield step.change().to(plan.dtype)
+                continue
+            try:
+                if reader is None or step.weight.file != file:
+                    stack.close()
+                    file, last = step.weight.file, None
+                    reader = stack.enter_context(opened(file))
+                if last is None or last[0] != step.weight.name:
+                    last = step.weight.name, reader.get_tensor(step.weight.name)
+            except (SafetensorError, OSError) as error:
+                raise LeoDriveError(f"{file}: cannot be read any more ({_reason(error)})") from None
+            # A copy of its own: three weights out of one tensor, or a mapped file, would be views of it.
+            yield step.change(last[1]).to(plan.dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,305 @@
+"""Every way in which a build can fail: one line, the right exit status, and no half-made model."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import leo_drive
+from leo_drive.building import build as build_module
+from leo_drive.building.build import Choice, prepare
+from leo_drive.building.writing import model_folder
+from leo_drive.errors import InputError, LeoDriveError
+from tests.building.checkpoints import SAM, VIT, write_internvl, write_segment_anything
+from tests.model.tiny import noise_clip
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def source(internvl, tmp_path) -> Path:
+    return shutil.copytree(internvl, tmp_path / "source")
+
+
+def edit_config(folder, part=None, **changes):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    (config[part] if part else config).update(changes)
+    path.write_text(json.dumps(config))
+
+
+def edit_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def drop_layer_scales(weights):
+    for i in range(2):
+        for j in (1, 2):
+            del weights[f"vision_model.encoder.layers.{i}.ls{j}"]
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def no_shard(folder):
+    shutil.rmtree(folder)
+    write_internvl(folder, shards=3)
+    (folder / "model-00002-of-00003.safetensors").unlink()
+
+
+def shards_without_index(folder):
+    shutil.rmtree(folder)
+    write_internvl(folder, shards=3)
+    (folder / "model.safetensors.index.json").unlink()
+
+
+def bad_index(folder):
+    (folder / "model.safetensors.index.json").write_text("[]")
+
+
+CONFIG_REASONS = [
+    ({"ps_version": "v1"}, "ps_version=v1"),
+    ({"select_layer": -2}, "select_layer=-2"),
+    ({"pad2square": True}, "pad2square=True"),
+    ({"min_dynamic_patch": 2}, "min_dynamic_patch=2"),
+    ({"use_llm_lora": 16}, "use_llm_lora=16"),
+    ({"template": "phi3-chat"}, "template='phi3-chat'"),
+    ({"force_image_size": 112}, "position embeddings for 56"),
+    ({"downsample_ratio": 0.3}, "downsample_ratio=0.3"),
+    ({"downsample_ratio": 0.25}, "InternViT gives 1 tokens a tile"),
+    ({"architectures": ["LlavaForConditionalGeneration"]}, "not InternVLChatModel"),
+    ({"vision_config": {}}, "'image_size' is missing"),
+    ({"vision_config": {**VIT, "qk_normalization": True}}, "qk_normalization=True"),
+    ({"vision_config": {**VIT, "num_attention_heads": 5}}, "no model can be made"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), CONFIG_REASONS, ids=lambda value: str(value)[:30])
+def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path, changes, reason):
+    edit_config(source, **changes)
+    status, out, err = build("--internvl", source, "--sam", sam, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and len(err.splitlines()) == 1
+    assert (reason in err and str(source) in err) or "tokens a tile" in reason or "no model" in reason
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda f: (f / "config.json").unlink(), "no config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "cannot be read as JSON"),
+        (lambda f: (f / "model.safetensors").unlink(), "no weights"),
+        (lambda f: cut(f / "model.safetensors"), "damaged weights"),
+        (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged weights"),
+        (no_shard, "1 of 3 shards are not there, first model-00002-of-00003.safetensors"),
+        (shards_without_index, "3 *.safetensors files and no index"),
+        (bad_index, "not an index"),
+        (lambda f: edit_config(f, "llm_config", architectures=["Phi3ForCausalLM"]), "Phi3ForCausalLM"),
+        (lambda f: edit_config(f, "llm_config", vocab_size=100), "but the language model 100"),
+        (
+            lambda f: edit_config(f, "llm_config", num_hidden_layers=3),
+            "7 weights missing (language_model.model",
+        ),
+        (lambda f: edit_config(f, "llm_config", num_hidden_layers=1), "7 weights unexpected (language_model"),
+        (lambda f: edit_config(f, "llm_config", intermediate_size=64), "config.json says [64, 48]"),
+        (
+            lambda f: edit_weights(f, drop_layer_scales),
+            "4 weights missing (vision_model.encoder.layers.0.ls1, vision_model.encoder.layers.0.ls2, "
+            "vision_model.encoder.layers.1.ls1, ...), 0 weights unexpected",
+        ),
+        (lambda f: edit_weights(f, lambda w: w.pop("mlp1.1.bias")), "1 weights missing (mlp1.1.bias)"),
+        (
+            lambda f: edit_weights(f, lambda w: w.update({"mlp2.1.bias": torch.zeros(3)})),
+            "1 weights unexpected (mlp2.1.bias)",
+        ),
+        (
+            lambda f: edit_weights(f, lambda w: w.update({"mlp1.1.bias": torch.zeros(48, dtype=torch.int8)})),
+            "mlp1.1.bias is not in float32, float16 or bfloat16",
+        ),
+    ],
+)
+def test_checkpoints_that_are_wrong_or_not_whole(build, source, sam, tmp_path, harm, reason):
+    harm(source)
+    status, out, err = build("--internvl", source, "--sam", sam, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and len(err.splitlines()) == 1
+    assert reason in err and str(source) in err and not (tmp_path / "out").exists()
+
+
+def other_state(file):
+    torch.save({"weights": {"a": torch.zeros(1)}}, file)
+
+
+def without_a_layer(file):
+    write_segment_anything(file)
+    state = torch.load(file, weights_only=True)
+    torch.save({k: v for k, v in state.items() if not k.startswith("image_encoder.blocks.1.mlp")}, file)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda f: f.write_text("not weights"), "not a readable PyTorch file"),
+        (lambda f: (write_segment_anything(f), cut(f)), "not a readable PyTorch file"),
+        (other_state, "something else than named weights"),
+        (lambda f: torch.save({"a": torch.zeros(1)}, f), "is this a segment-anything checkpoint"),
+        (without_a_layer, "4 weights missing (image_encoder.blocks.1.mlp.lin1.weight"),
+    ],
+    ids=["text", "cut", "other content", "other weights", "a layer short"],
+)
+def test_a_wrong_sam_file(build, internvl, tmp_path, make, reason):
+    make(tmp_path / "sam.pth")
+    status, _, err = build("--internvl", internvl, "--sam", tmp_path / "sam.pth", "--out", tmp_path / "out")
+    assert status == 2 and len(err.splitlines()) == 1 and reason in err and "sam.pth" in err
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({**SAM, "image_size": 256}, "SAM 16 (16x16, unshuffle 4)"),
+        ({**SAM, "image_size": 96}, "6x6 patches do not divide by LEO's unshuffle of 4"),
+        ({**SAM, "use_rel_pos": False}, "use_rel_pos=False"),
+    ],
+)
+def test_a_sam_that_does_not_fit(build, internvl, sam, tmp_path, changes, reason):
+    other = shutil.copytree(sam, tmp_path / "sam")
+    edit_config(other, vision_config=changes)
+    status, _, err = build("--internvl", internvl, "--sam", other, "--out", tmp_path / "out")
+    assert status == 2 and len(err.splitlines()) == 1 and reason in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "nothing does not make a LEO"),
+        (["--sam", "x/y"], "--sam does not make a LEO"),
+        (["--internvit", "x/y"], "--internvit and --sam does not"),
+        (["--internvl", "x/y", "--llm", "x/z"], "does not make a LEO"),
+        (["--preset", "leo-9b"], "not one of leo-8b, leo-2b, leo-1b"),
+        (["--internvl", "./nowhere"], "./nowhere: no such folder or file"),
+        (["--preset", "leo-8b", "--sam", "nowhere.pth"], "nowhere.pth: no such folder or file"),
+        (["--preset", "leo-8b", "--dtype", "int8"], "dtype int8"),
+    ],
+)
+def test_arguments_that_make_no_leo(build, tmp_path, arguments, reason):
+    status, out, err = build(*arguments, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and len(err.splitlines()) == 1 and reason in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_in_use_is_left_as_it_is(build, internvl, sam, tmp_path):
+    sources = ("--internvl", internvl, "--sam", sam)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    assert build(*sources, "--out", tmp_path / "model")[0] == 0
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    for name, reason in (
+        ("model", "already holds a model"),
+        ("notes", "is not empty"),
+        ("file", "cannot write"),
+    ):
+        status, _, err = build(*sources, "--out", tmp_path / name)
+        assert status == 2 and len(err.splitlines()) == 1 and reason in err
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["mine.txt"] and (
+        tmp_path / "file"
+    ).read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    assert build(*sources, "--out", tmp_path / "empty")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission(build, internvl, sam, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    status, _, err = build("--internvl", internvl, "--sam", sam, "--out", tmp_path / "locked" / "model")
+    assert status == 2 and len(err.splitlines()) == 1 and "Permission denied" in err
+
+
+def prepared(internvl, sam):
+    return prepare(Choice(internvl=str(internvl), sam=str(sam)))
+
+
+def test_an_interrupted_build_leaves_nothing(internvl, sam, tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), model_folder(tmp_path / "out") as folder:
+        build_module.build(prepared(internvl, sam), folder, stop)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_build_leaves_nothing_that_loads_and_the_next_one_cleans_up(build, internvl, sam, tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from leo_drive.building.build import Choice, build, prepare
+from leo_drive.building.writing import model_folder
+with model_folder(Path(sys.argv[3])) as folder:
+    build(prepare(Choice(internvl=sys.argv[1], sam=sys.argv[2])), folder)
+    os.kill(os.getpid(), 9)
+"""
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", code, internvl, sam, out], cwd=ROOT)
+    assert killed.returncode == -9 and out.is_dir()
+    with pytest.raises(InputError, match=r"no config\.json"):
+        leo_drive.load(out)
+    assert build("--internvl", internvl, "--sam", sam, "--out", out)[0] == 0
+    assert leo_drive.load(out).ask(noise_clip(1), "What?").tokens
+    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+
+
+def test_a_disk_that_fills_underway(internvl, sam, tmp_path):
+    """A limit on the size of files stands for a disk that is full."""
+    code = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+from leo_drive import cli
+from leo_drive.building import estimate
+estimate._PROBE_BYTES = 1000
+cli.main()
+"""
+    arguments = ["build", "--internvl", internvl, "--sam", sam, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "cannot be written" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_start(build, monkeypatch, internvl, sam, tmp_path):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    status, out, err = build("--internvl", internvl, "--sam", sam, "--out", tmp_path / "out")
+    assert status == 2 and out == "" and len(err.splitlines()) == 1 and "1 kB are free" in err
+
+
+def test_a_source_that_changes_underway(internvl, sam, tmp_path):
+    source = shutil.copytree(internvl, tmp_path / "source")
+    ready = prepared(source, sam)
+    cut(source / "model.safetensors")
+    with (
+        pytest.raises(LeoDriveError, match=r"source/model\.safetensors"),
+        model_folder(tmp_path / "o") as folder,
+    ):
+        build_module.build(ready, folder)
+    assert not (tmp_path / "o").exists()
+
+
+def test_many_shards_hold_what_one_file_holds(build, internvl, sam, tmp_path):
+    ready = prepared(internvl, sam)
+    with model_folder(tmp_path / "many") as folder:
+        build_module.build(ready, folder, shard_bytes=100_000)
+    build("--internvl", internvl, "--sam", sam, "--out", tmp_path / "one")
+    shards = sorted((tmp_path / "many").glob("model-*.safetensors"))
+    assert len(shards) > 3 and max(s.stat().st_size for s in shards) < 120_000
+    many, one = (leo_drive.load(tmp_path / name).model.state_dict() for name in ("many", "one"))
+    assert many.keys() == one.keys() and all(torch.equal(many[k], one[k]) for k in one)
