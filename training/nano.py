@@ -1,18 +1,22 @@
 """Make the embedded model from nothing: python -m training.nano (or `make train-nano`).
 
-Draws the drives, trains both stages, measures the result on drives it has not seen and puts it where the
-library loads it from. Every step that is finished is skipped when this is run again.
+Draws the drives, splits the real ones, trains the stages, measures the result on drives that it has not seen,
+and puts it where the library loads it from. What is finished is skipped when this is run again, and a stage
+that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from transformers import set_seed
 
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.evaluation.lingoqa import evaluate_part
@@ -20,13 +24,15 @@ from leo_drive.evaluation.report import print_report
 from leo_drive.inference import load
 from leo_drive.inference.load import ASSETS
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
-from leo_drive.terminal import out, progress
-from training.recipe import read_recipe
+from leo_drive.terminal import one_line_errors, out, progress
+from training.recipe import Recipe, read_recipe
 from training.train import train
 
 RUNS = Path("runs/nano")  # as the recipes have it
+REAL = RUNS / "data/real"
 RECIPES = Path(__file__).parent / "recipes"
-# Frames as small as the tiles leave sense in: nano sees 192 pixels a side.
+STAGES = ("nano_sight", "nano_stage1", "nano_stage2")
+# Frames as small as the tile leaves sense in: nano sees 256 pixels a side.
 SIZE = (480, 270)
 
 
@@ -48,32 +54,63 @@ def draw(folder: Path, clips: int, frames: int, labels: bool = False, split: str
         )
 
 
+def split_real(source: Path, held_out: str) -> None:
+    """Real drives as training parts, mirrored too, one drive kept to measure on."""
+    if (REAL / "val" / "val.parquet").is_file():
+        return
+    prepare = Path("datasets/lingoqa_camvid/prepare.py")
+    command = [sys.executable, str(prepare), str(source), "--out", str(REAL), "--hold-out", held_out]
+    subprocess.run([*command, "--mirror"], check=True)
+
+
+def without_real(recipe: Recipe) -> Recipe:
+    """The recipe for those who have no real drives."""
+    return recipe.model_copy(update={"data": tuple(s for s in recipe.data if REAL not in s.root.parents)})
+
+
+def measure(model: Path, part: Path, folder: Path) -> None:
+    """Print how well a model does on a part, and keep the report."""
+    with progress(f"measuring on {part}") as update:
+        report = evaluate_part(load(model), part, folder, progress=update)
+    print_report(report, out)
+
+
 def main(
-    single: Annotated[int, typer.Option(help="Single frames for stage 1.")] = 10000,
-    clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 2500,
-    held_out: Annotated[int, typer.Option(help="Clips to measure on.")] = 300,
+    real: Annotated[
+        Path | None, typer.Option(help="Real drives, in the layout of datasets/lingoqa_camvid.")
+    ] = None,
+    held_out: Annotated[str, typer.Option(help="The real drive that is only measured on.")] = "0006R0",
+    single: Annotated[int, typer.Option(help="Single frames to see and to align on.")] = 16000,
+    clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 4000,
+    unseen: Annotated[int, typer.Option(help="Generated clips to measure on.")] = 300,
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:
     """Draw, train, measure, install."""
-    draw(RUNS / "data/stage1", single, frames=1, labels=True)
-    draw(RUNS / "data/stage2", clips, frames=5)
-    draw(RUNS / "data/val", held_out, frames=5, split="val")
-    for stage in ("nano_stage1.yaml", "nano_stage1_more.yaml", "nano_stage2.yaml"):
-        recipe = read_recipe(RECIPES / stage)
+    set_seed(0)
+    draw(RUNS / "data/single", single, frames=1, labels=True)
+    draw(RUNS / "data/clips", clips, frames=5)
+    draw(RUNS / "data/val", unseen, frames=5, split="val")
+    if real is not None:
+        split_real(real, held_out)
+    for stage in STAGES:
+        recipe = read_recipe(RECIPES / f"{stage}.yaml")
         if not (recipe.output / "model" / "model.safetensors").is_file():
-            train(recipe)
+            train(recipe if real is not None else without_real(recipe))
     shipped = RUNS / "model"
     # bfloat16 halves the file; on a CPU it is loaded in float32. What ships is what is measured.
     LeoForConditionalGeneration.from_pretrained(
         recipe.output / "model", dtype=torch.bfloat16
     ).save_pretrained(shipped)
     LeoProcessor.from_pretrained(recipe.output / "model").save_pretrained(shipped)
-    with progress("measuring") as update:
-        print_report(evaluate_part(load(shipped), RUNS / "data/val", RUNS / "val", progress=update), out)
+    measure(shipped, RUNS / "data/val", RUNS / "report")
+    if real is not None:
+        measure(shipped, REAL / "val", RUNS / "report_real")
     if install:
-        shutil.copytree(shipped, ASSETS / "nano", dirs_exist_ok=True)
-        out.print(f"installed in {ASSETS / 'nano'}")
+        for file in shipped.iterdir():
+            shutil.copy2(file, ASSETS / "nano" / file.name)
+        out.print(f"installed in {ASSETS / 'nano'}; its card, README.md, is written by hand")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

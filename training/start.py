@@ -31,7 +31,7 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
     _set_drop_path(leo, recipe.drop_path)
     if recipe.gradient_checkpointing:
         # Not reentrant: the inputs of a frozen part need no gradient of their own.
-        leo.gradient_checkpointing_enable({"use_reentrant": False})
+        leo.activation_checkpointing_enable({"use_reentrant": False})
     freeze_all_but(leo, recipe.train)
     if recipe.lora:
         _add_lora(leo, recipe.lora)
@@ -106,7 +106,7 @@ def _set_drop_path(leo: LeoForConditionalGeneration, most: float) -> None:
 
 
 def _without_training_options(leo: LeoForConditionalGeneration) -> None:
-    leo.gradient_checkpointing_disable()
+    leo.activation_checkpointing_disable()
     leo.config.use_cache = True
 
 

@@ -167,7 +167,7 @@ def train(recipe: Recipe) -> Path:
     checkpoints = recipe.output / "checkpoints"
     try:
         trainer.train(resume_from_checkpoint=_resume_from(checkpoints))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch.save has a RuntimeError for it
         if _disk_is_full(error, recipe.output):
             raise LeoDriveError(
                 f"{recipe.output}: the disk is full; make room and start again, it goes on from its last "

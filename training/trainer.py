@@ -119,9 +119,9 @@ class LeoTrainer(Trainer):
             losses["dense_loss"] = losses["dense_loss"] / self.current_gradient_accumulation_steps
         weights = self.accelerator.unwrap_model(model).weights
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-        if not torch.isfinite(loss):
+        if not torch.isfinite(loss.detach()):
             raise LeoDriveError(
-                f"step {self.state.global_step + 1}: the loss is {float(loss)}; nothing of this step was "
+                f"step {self.state.global_step + 1}: the loss is {loss.item()}; nothing of this step was "
                 f"kept, the last checkpoint is good. Lower learning_rate, or look at the data with --check"
             )
         if model.training:
@@ -133,6 +133,19 @@ class LeoTrainer(Trainer):
                     ((labels[:, 1:] != IGNORE) & (labels[:, :-1] == IGNORE)).sum() * processes
                 )
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor, None, None]:
+        """The loss alone. (Trainer's own looks for labels by name, and label maps are none of its.)"""
+        inputs = self._prepare_inputs(inputs)
+        answers = self._get_num_items_in_batch([inputs], self.args.device)
+        with torch.no_grad():
+            return self.compute_loss(model, inputs, num_items_in_batch=answers).detach(), None, None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds each loss by itself, averaged over the steps since the last record, and the answers read."""
