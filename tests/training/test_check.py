@@ -21,7 +21,7 @@ def test_it_tells_what_there_is_and_what_it_takes(recipe_file, capsys, drives):
     assert "4 steps of 2 clips" in out and "GiB for weights" in out
     assert "nothing is wrong" in out
     out = checked(recipe_file(train=["branches"], answer_weight=0), capsys)
-    assert "30 pictures with label maps" in out
+    assert "6 pictures with label maps" in out
 
 
 def test_an_epoch_is_everything_once(recipe_file, capsys):
