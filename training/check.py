@@ -53,14 +53,15 @@ def check_recipe(recipe: Recipe) -> None:
         InputError: something is missing or damaged, or does not fit the context.
     """
     config, processor = _model(recipe)
-    problems = _check_files(recipe)
+    _refuse(_check_files(recipe))
+    problems: list[str] = []
     if not recipe.answer_weight:
         sources = [LabelledFrames(source, processor, recipe.augmentation) for source in recipe.data]
         clips, tokens_per_clip, tiles_per_clip = sum(map(len, sources)), 0.0, 1.0
         out.print(f"{clips} pictures with label maps, one tile each; the language model is not run")
     else:
         lengths = [_lengths(recipe, source, processor) for source in (*recipe.data, *recipe.validation)]
-        problems += _print_lengths(recipe, lengths, config)
+        problems = _print_lengths(recipe, lengths, config)
         own = lengths[: len(recipe.data)]
         clips = sum(len(x.passes) for x in own)
         weights = np.array([source.weight for source in recipe.data])
@@ -68,9 +69,13 @@ def check_recipe(recipe: Recipe) -> None:
         tokens_per_clip = float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True)))
         tiles_per_clip = float(sum(s * x.tiles.mean() for s, x in zip(shares, own, strict=True)))
     _print_costs(recipe, config, clips, tokens_per_clip, tiles_per_clip)
-    if problems:
-        raise InputError(f"{len(problems)} problem{'s' * (len(problems) > 1)}: {'; '.join(problems)}")
+    _refuse(problems)
     out.print("nothing is wrong: training can start")
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise InputError("; ".join(problems))
 
 
 def _model(recipe: Recipe) -> tuple[LeoConfig, LeoProcessor]:

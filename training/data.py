@@ -115,9 +115,13 @@ class QuestionClips:
         packed = self._pack(example, self._drawn(example, rng), tiles)
         return Sample(packed, pixels, features, labels, self.source.label_classes == "coarse")
 
-    def pictures(self) -> Iterator[tuple[str, Any]]:
-        """Key and reader of every picture's pixel values, for `training.vision_cache.fill`."""
-        for example in self.examples:
+    def pictures(self, process: int = 0, processes: int = 1) -> Iterator[tuple[str, Any]]:
+        """Key and reader of every picture's pixel values, for `training.vision_cache.fill`.
+
+        Args:
+            process, processes: whose share of the examples, of how many.
+        """
+        for example in self.examples[process::processes]:
             yield from self._encodings(example)
 
     def _max_tiles(self, frames: int) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 import typer
@@ -22,7 +23,7 @@ from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
 from leo_drive.inference import Leo
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
-from leo_drive.terminal import one_line_errors, out
+from leo_drive.terminal import one_line_errors, out, progress
 from training.card import write_card
 from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem
@@ -51,9 +52,13 @@ def fill_cache(
     cache: VisionCache, leo: LeoForConditionalGeneration, clips: list[QuestionClips], state: PartialState
 ) -> None:
     """Encode every picture once, shared out among the processes."""
-    pictures = [picture for data in clips for picture in data.pictures()]
-    own = pictures[state.process_index :: state.num_processes]
-    fill(cache, leo.to(state.device), own)
+    share = (state.process_index, state.num_processes)
+    cast(torch.nn.Module, leo).to(state.device)
+    total = sum(len(e.pictures) for data in clips for e in data.examples[share[0] :: share[1]])
+    own = chain.from_iterable(data.pictures(*share) for data in clips)
+    with progress("encoding every picture once") as update:
+        fill(cache, leo, own, lambda count: update(count, total))
+        update(total, total)
     state.wait_for_everyone()
 
 

@@ -83,19 +83,22 @@ def fill(
     cache: VisionCache,
     leo: LeoForConditionalGeneration,
     pictures: Iterable[tuple[str, Callable[[], list[torch.Tensor]]]],
+    done: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Encode what is not in the cache yet.
 
     Args:
         leo: the model whose cache it is.
         pictures: the key of each, and what reads its pixel values: one (tiles, 3, H, W) tensor a branch.
+        done: called with how many pictures have been seen to.
 
     Raises:
         LeoDriveError: the disk is full.
     """
     bytes_per_tile = _BYTES * sum(b.config.tokens * b.config.unshuffled_width for b in leo.vision_branches)
     leo.eval()
-    for key, pixel_values in pictures:
+    for count, (key, pixel_values) in enumerate(pictures):
+        done(count)
         if key in cache:
             continue
         pixels = pixel_values()

@@ -44,8 +44,8 @@ def test_missing_and_damaged_pictures_are_listed_together(recipe_file, capsys, d
 
 
 def test_a_sample_that_does_not_fit_is_found_before_any_step(recipe_file, drives):
-    # 5 frames x 24 tiles x 8 tokens, in a context of 1024.
-    data = [{"root": str(drives), "frames": 5, "max_tiles": 120}]
+    # 5 frames x about 40 tiles x 8 tokens, in a context of 1024.
+    data = [{"root": str(drives), "frames": 5, "max_tiles": 200}]
     path = recipe_file(data=data, dense_weight=0, train=["projectors"])
     with pytest.raises(InputError, match=r"synthetic-0-train-\d+: takes \d+ tokens, the context holds 1024"):
         check_recipe(read_recipe(path))
