@@ -101,10 +101,10 @@ def plot_losses(table: pd.DataFrame, path: Path) -> None:
 
 
 class SampleAnswers(TrainerCallback):
-    """At each validation, the model's own answers to the same few questions, in samples.csv."""
+    """At each validation, the model's own answers to the same few questions: samples.csv and TensorBoard."""
 
-    def __init__(self, leo: Leo, data: QuestionClips, output: Path) -> None:
-        self.leo, self.path = leo, output / "samples.csv"
+    def __init__(self, leo: Leo, data: QuestionClips, records: Records) -> None:
+        self.leo, self.records, self.path = leo, records, records.output / "samples.csv"
         chosen = data.examples[:: max(1, len(data) // _SAMPLES)][:_SAMPLES]
         self.asked = [
             (e.pictures, e.questions[i % len(e.questions)]) for i, e in enumerate(chosen) if e.pictures
@@ -122,6 +122,9 @@ class SampleAnswers(TrainerCallback):
             answer = self.leo.ask(clip, qa.question)
             rows.append((state.global_step, qa.question, qa.answer, answer.text, answer.confidence))
         table = pd.DataFrame(rows, columns=["step", "question", "reference", "answer", "confidence"])
+        if self.records.writer is not None:
+            lines = [f"{r.question} **{r.answer}** ({r.reference})" for r in table.itertuples()]
+            self.records.writer.add_text("answers", "  \n".join(lines), state.global_step)
         if self.path.is_file():
             earlier = pd.read_csv(self.path, keep_default_na=False)
             table = pd.concat([earlier[earlier.step < state.global_step], table])

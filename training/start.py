@@ -32,7 +32,8 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
     if recipe.gradient_checkpointing:
         # Not reentrant: the inputs of a frozen part need no gradient of their own.
         leo.activation_checkpointing_enable({"use_reentrant": False})
-    freeze_all_but(leo, recipe.train)
+    # With low-rank additions the language model's own weights stay as they are; the additions learn.
+    freeze_all_but(leo, tuple(part for part in recipe.train if part != "language_model" or not recipe.lora))
     if recipe.lora:
         _add_lora(leo, recipe.lora)
     return leo, processor
@@ -45,7 +46,9 @@ def finish_model(
     if recipe.lora and recipe.quantize:
         # Four bits are too coarse to merge into: the additions go into the weights they were quantized from.
         adapter = get_peft_model_state_dict(leo.language_model)
+        rest = {n: w for n, w in leo.state_dict().items() if not n.startswith("language_model.")}
         leo, _ = _open(recipe.model_copy(update={"quantize": False}))
+        leo.load_state_dict(rest, strict=False)
         _add_lora(leo, recipe.lora)
         set_peft_model_state_dict(leo.language_model, adapter)
     if recipe.lora:

@@ -158,9 +158,10 @@ def train(recipe: Recipe) -> Path:
     arguments = training_arguments(recipe, steps, state.num_processes)
     weights = [source.weight for source in recipe.data]
     group = recipe.batch_size if recipe.group_by_length else 0
-    callbacks: list[TrainerCallback] = [Records(recipe.output)]
+    records = Records(recipe.output)
+    callbacks: list[TrainerCallback] = [records]
     if held_out and isinstance(held_out[0], QuestionClips) and recipe.fsdp is None and not recipe.deepspeed:
-        callbacks.append(SampleAnswers(Leo(leo, processor), held_out[0], recipe.output))
+        callbacks.append(SampleAnswers(Leo(leo, processor), held_out[0], records))
     trainer = LeoTrainer(
         model=model,
         args=arguments,

@@ -1,0 +1,81 @@
+"""Every format of question-answering set trains: LLaVA's with text alone beside pictures, DriveLM's cameras."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leo_drive.inference.load import open_model
+from tests.conftest import SHARED
+from training.data import Collator, QuestionClips
+from training.packing import IGNORE
+from training.recipe import DataSource, read_recipe
+from training.train import train
+
+STAGE2 = {"train": ["projectors", "language_model"], "dense_weight": 0.0}
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llava")
+    (folder / "images").mkdir()
+    for i, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (90, 60), colour).save(folder / "images" / f"{i}.jpg")
+    turns = [("human", "<image>\nWhat colour?"), ("gpt", "Red."), ("human", "Sure?"), ("gpt", "Yes.")]
+
+    def said(*turns):
+        return [{"from": who, "value": what} for who, what in turns]
+
+    rows = [
+        {"id": "one", "image": "0.jpg", "conversations": said(*turns)},
+        {"id": "text", "conversations": said(("human", "Stop?"), ("gpt", "A vehicle."))},
+        {
+            "id": "two",
+            "images": ["1.jpg", "2.jpg"],
+            "conversations": said(("human", "<image><image> Which?"), ("gpt", "Stop.")),
+        },
+    ]
+    (folder / "chat.json").write_text(json.dumps(rows))
+    return folder
+
+
+def test_pictures_and_text_alone_share_a_batch(llava, tiny):
+    import torch
+
+    _, processor = open_model(str(tiny), torch.float32)
+    clips = QuestionClips(DataSource(root=llava, format="llava"), processor, 4)
+    samples = [clips.sample(i, np.random.default_rng(0)) for i in range(3)]
+    batch = Collator(processor.tokenizer.pad_token_id)(samples)
+    assert [p.shape[0] for p in batch["pixels"]] == [3, 3]
+    tokens = (batch["input_ids"] == processor.leo.image_token_id).sum(1).tolist()
+    per_tile = processor.leo.tokens_per_tile
+    assert tokens == [per_tile, 0, 2 * per_tile]
+    learned = [processor.tokenizer.decode(row[row != IGNORE]) for row in batch["labels"]]
+    assert learned == ["Red.<|im_end|>Yes.<|im_end|>", "A vehicle.<|im_end|>", "Stop.<|im_end|>"]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_it_trains(recipe_file, llava, tmp_path, cached):
+    data = [{"root": str(llava), "format": "llava"}]
+    cache = {"vision_cache": str(tmp_path / "cache")} if cached else {}
+    path = recipe_file(data=data, steps=None, epochs=2, batch_size=3, group_by_length=True, **cache, **STAGE2)
+    assert train(read_recipe(path)).is_dir()
+
+
+@pytest.mark.skipif(not (SHARED / "data/drivelm_sample").is_dir(), reason="needs ../shared")
+def test_cameras_are_named(tiny):
+    import torch
+
+    _, processor = open_model(str(tiny), torch.float32)
+    source = DataSource(
+        root=SHARED / "data/drivelm_sample",
+        format="drivelm",
+        options={"cameras": ["CAM_FRONT", "CAM_FRONT_LEFT"]},
+        frames=1,
+    )
+    clips = QuestionClips(source, processor, 2)
+    sample = clips.sample(0, np.random.default_rng(0))
+    text = processor.tokenizer.decode(sample.packed.input_ids)
+    assert "CAM_FRONT: <img>" in text and "CAM_FRONT_LEFT: <img>" in text and "Frame1" not in text
+    assert sample.pixels[0].shape[0] == 2
