@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from leo_drive.clips.clip import Clip
@@ -47,7 +48,8 @@ def cut(
         check_positive("seconds", seconds)
     except InputError as error:
         raise InputError(f"{source.name}: {error}") from None
-    camera = check_camera(source.name, source.cameras, camera)
+    aliases = source.aliases if isinstance(source, SourceMixin) else {}
+    camera = check_camera(source.name, source.cameras, camera, aliases)
     if at is None:
         at = source.last_time
     else:
@@ -84,7 +86,13 @@ def _last_frames(source: Source, at: float, seconds: float, frames: int) -> list
 
 
 class SourceMixin:
-    """What every source gets: `clip`, and use in a `with`, which closes it at the end."""
+    """What every source gets: `clip`, and use in a `with`, which closes it at the end.
+
+    Attributes:
+        aliases: other names that its cameras may be asked for by, such as a topic's whole name.
+    """
+
+    aliases: Mapping[str, str] = MappingProxyType({})
 
     def close(self) -> None:
         """Lets go of what is open; nothing is, unless a source says otherwise."""

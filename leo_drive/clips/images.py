@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from leo_drive.clips.cutting import SourceMixin
+import numpy as np
+from PIL import Image
+
 from leo_drive.clips.image_file import ImageFile
+from leo_drive.clips.indexed import IndexedSource
 from leo_drive.clips.samplers import check_positive
-from leo_drive.clips.source import TIME_TOLERANCE, Frame, check_camera, check_times
+from leo_drive.clips.stamps import check_no_time_twice, find_table, stamps_from_names, stamps_from_table
 from leo_drive.errors import InputError
+
+DEFAULT_RATE = 1.0
+"""Images per second where nothing says when they were taken: LingoQA's."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
-class ImageSource(SourceMixin):
-    """Images of one size as a recording at a steady rate; image `i` shows from `i / rate` seconds.
+class ImageSource(IndexedSource):
+    """Images of one size as a recording, each shown until the next.
+
+    The images of a folder show at their times where those are known: from a csv in the folder or beside it,
+    otherwise from their names (`leo_drive.clips.stamps` says which). Where they are not, where `rate` is
+    given, and in a list, image `i` shows from `i / rate` seconds.
 
     Opening reads the images' headers only; the pictures are read when frames are asked for, turned
     upright by their EXIF orientation.
@@ -26,12 +35,13 @@ class ImageSource(SourceMixin):
     Args:
         images: a folder (its jpg, png, webp and bmp in natural order: 2.jpg before 10.jpg), one image, or
             a list of images in the order of time.
-        rate: images per second; LingoQA's 1 by default.
+        rate: images per second, whatever times there are; without times LingoQA's 1 unless told.
         name: for messages; by default that of the folder or of the first image.
         camera: what the one camera is called.
 
     Raises:
-        InputError: a folder without images, a missing or damaged image, or images of different sizes.
+        InputError: a folder without images, a missing or damaged image, images of different sizes, or a csv
+            that does not fit them.
 
     Example:
         >>> source = ImageSource("drive/frames", rate=2.0)              # doctest: +SKIP
@@ -42,61 +52,62 @@ class ImageSource(SourceMixin):
     def __init__(
         self,
         images: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | ImageFile],
-        rate: float = 1.0,
+        rate: float | None = None,
         name: str | None = None,
         camera: str = "front",
     ) -> None:
+        stamps: list[int] | None = None
         if isinstance(images, str | os.PathLike):
             path = Path(images)
             files = _images_in(path) if path.is_dir() else [ImageFile(path)]
-            self._name = name or path.name or str(path.resolve())
+            name = name or path.name or str(path.resolve())
+            if path.is_dir() and rate is None:
+                files, stamps = _timed(path, files)
         else:
             files = [image if isinstance(image, ImageFile) else ImageFile(Path(image)) for image in images]
             if not files:
                 raise InputError(f"{name or 'images'}: the list of images is empty")
-            self._name = name or Path(files[0].member or files[0].path).name
-        check_positive(f"{self._name}: rate", rate)
+            name = name or Path(files[0].member or files[0].path).name
+        self._rate: float | None = None
+        if stamps is None:
+            rate = DEFAULT_RATE if rate is None else rate
+            check_positive(f"{name}: rate", rate)
+            self._rate = float(rate)
+            stamps = [round(i * 1e9 / self._rate) for i in range(len(files))]
+        super().__init__(name, {camera: np.array(stamps, dtype=np.int64)})
         self._files = tuple(files)
-        self._rate = float(rate)
-        self._cameras = (camera,)
-        _check_one_size(self._name, self._files)
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        return self._cameras
+        _check_one_size(name, self._files)
 
     @property
     def rate(self) -> float:
-        """Images per second."""
-        return self._rate
+        """Images per second, on average."""
+        return self._rate if self._rate is not None else super().rate
 
     @property
     def duration(self) -> float:
-        """Seconds; each image shows for `1 / rate` of them, the last one too."""
-        return len(self._files) / self._rate
+        """Seconds; the last image shows as long as they usually do."""
+        return len(self._files) / self._rate if self._rate is not None else super().duration
 
-    @property
-    def last_time(self) -> float:
-        """Seconds at which the last image begins to show."""
-        return (len(self._files) - 1) / self._rate
+    def _read(self, camera: str, indices: Sequence[int]) -> Iterator[Image.Image]:
+        return (self._files[index].read() for index in indices)
 
-    def frames_at(self, times: Sequence[float], camera: str | None = None) -> list[Frame]:
-        """The image that shows at each of `times` (seconds), in the order asked.
 
-        Raises:
-            InputError: a time outside the recording, an unknown camera, or a damaged image.
-        """
-        check_camera(self._name, self._cameras, camera)
-        check_times(self._name, times, self.duration)
-        return [self._frame(math.floor((float(time) + TIME_TOLERANCE) * self._rate)) for time in times]
-
-    def _frame(self, index: int) -> Frame:
-        index = min(max(index, 0), len(self._files) - 1)
-        return Frame(self._files[index].read(), index / self._rate)
+def _timed(folder: Path, files: list[ImageFile]) -> tuple[list[ImageFile], list[int] | None]:
+    """The images of a folder in the order of time, and their times in nanoseconds if they are known."""
+    by_name = {file.path.name: file for file in files}
+    table = find_table(folder)
+    if table is not None:
+        stamps = stamps_from_table(table, by_name)
+    else:
+        try:
+            read = stamps_from_names(list(by_name))
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from None
+        if read is None:
+            return files, None
+        stamps = dict(sorted(zip(by_name, read, strict=True), key=lambda item: item[1]))
+        check_no_time_twice(str(folder), stamps)
+    return [by_name[name] for name in stamps], list(stamps.values())
 
 
 def _images_in(folder: Path) -> list[ImageFile]:
@@ -112,12 +123,12 @@ def _images_in(folder: Path) -> list[ImageFile]:
         raise InputError(
             f"{folder}: a folder without images ({kinds}); name a video or a folder that has some"
         )
-    return [ImageFile(path) for path in sorted(paths, key=_natural)]
+    return [ImageFile(path) for path in sorted(paths, key=lambda path: natural_order(path.name))]
 
 
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    """Sorts frame2 before frame10."""
-    parts: Iterable[str] = re.split(r"(\d+)", path.name)
+def natural_order(name: str) -> list[tuple[int, int | str]]:
+    """A key that sorts frame2 before frame10."""
+    parts: Iterable[str] = re.split(r"(\d+)", name)
     return [
         (0, int(part)) if part.isdecimal() and part.isascii() else (1, part.lower()) for part in parts if part
     ]

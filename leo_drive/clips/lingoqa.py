@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -60,17 +62,40 @@ def images_of_segment(part: Path, segment_id: str) -> list[str]:
     if not tables:
         raise InputError(f"{part}: no LingoQA table (.parquet with segment_id and images) in this folder")
     for table in tables:
-        rows = pq.read_table(table, columns=["images"], filters=[("segment_id", "==", segment_id)])
-        if rows.num_rows:
-            return [str(image) for image in rows["images"][0].as_py()]
+        images = _images_by_segment(table, table.stat().st_mtime_ns).get(segment_id)
+        if images is not None:
+            return images
     some = ", ".join(_some_segments(tables[0]))
     raise InputError(f"{part}: no segment {segment_id!r}; it has, for example, {some}")
+
+
+def segments_of(part: Path) -> list[str]:
+    """The ids of a part's segments, in the order of its tables, each once.
+
+    Raises:
+        InputError: a table cannot be read.
+    """
+    segments: dict[str, None] = {}
+    for table in _tables(part):
+        column = pq.read_table(table, columns=["segment_id"])["segment_id"]
+        segments |= dict.fromkeys(str(segment) for segment in column.unique().to_pylist())
+    return list(segments)
 
 
 def _tables(part: Path) -> list[Path]:
     return [
         path for path in sorted(part.glob("*.parquet")) if {"segment_id", "images"} <= set(_columns(path))
     ]
+
+
+@lru_cache(maxsize=2)
+def _images_by_segment(table: Path, changed: int) -> dict[str, list[str]]:
+    """The images of every segment, from its first row; kept, since annotation opens segment by segment."""
+    rows = pq.read_table(table, columns=["segment_id", "images"])
+    segments = rows["segment_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    first = rows.take(np.unique(segments, return_index=True)[1])
+    pairs = zip(first["segment_id"].to_pylist(), first["images"].to_pylist(), strict=True)
+    return {str(segment): [str(image) for image in images] for segment, images in pairs}
 
 
 def _columns(table: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -112,14 +112,24 @@ def check_times(name: str, times: Sequence[float], duration: float, why: str = "
             raise InputError(f"{name}: time {time:.10g} s is past the end; {allowed}{why}")
 
 
-def check_camera(name: str, cameras: tuple[str, ...], camera: str | None) -> str:
+def check_camera(
+    name: str, cameras: tuple[str, ...], camera: str | None, aliases: Mapping[str, str] | None = None
+) -> str:
     """The camera to use: the one asked for, or the first.
+
+    Args:
+        name: of the source.
+        cameras: what it has.
+        camera: what is asked for: one of `cameras` or of `aliases`.
+        aliases: other names of the cameras.
 
     Raises:
         InputError: the source has no such camera; names those it has.
     """
     if camera is None:
         return cameras[0]
+    if aliases and camera not in cameras:
+        camera = aliases.get(camera, camera)
     if camera not in cameras:
         raise InputError(f"{name}: no camera {camera!r}; there is {', '.join(cameras)}")
     return camera

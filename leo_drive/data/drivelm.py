@@ -17,11 +17,11 @@ from typing import Literal, get_args
 from pydantic import BaseModel
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
+from leo_drive.clips.nuscenes import CAMERAS
 from leo_drive.data.documents import read_json
 from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
 
-CAMERAS = ("CAM_FRONT", "CAM_FRONT_LEFT", "CAM_FRONT_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_BACK_RIGHT")
 ARCHIVE = "drivelm_nus_imgs_train.zip"
 SIZE = (1600, 900)
 """Width and height of nuScenes' pictures, in pixels."""

@@ -100,7 +100,9 @@ class Leo:
         if not questions:
             return []
         prefix, paid = self._prefix(clip, questions, history, max_new_tokens, policy, max_tiles)
-        prompts = [self.processor.prompt(q, prefix.plan.tiles, history).question for q in questions]
+        prompts = [
+            self.processor.prompt(q, prefix.plan.tiles, history, clip.names).question for q in questions
+        ]
         answers: list[Answer] = []
         size = min(len(questions), self._batch_size(prefix, max(map(len, prompts)) + max_new_tokens))
         while len(answers) < len(questions):
@@ -137,7 +139,7 @@ class Leo:
         `.stop()` ends it early. Options and errors as in `ask`.
         """
         prefix, paid = self._prefix(clip, [question], history, max_new_tokens, policy, max_tiles)
-        prompt = self.processor.prompt(question, prefix.plan.tiles, history).question
+        prompt = self.processor.prompt(question, prefix.plan.tiles, history, clip.names).question
 
         def run(**stream_options: Any) -> Answer:
             decoded = self._decode(prefix, [prompt], max_new_tokens, {**generate_options, **stream_options})

@@ -78,7 +78,7 @@ def compute_prefix(
     visual_tokens = encode_tiles(model, processor.pixel_values(tiles))
     encoded = time.perf_counter()
     # The question does not matter here: the prefix ends before it.
-    ids = processor.prompt("?", plan.tiles).prefix
+    ids = processor.prompt("?", plan.tiles, names=clip.names).prefix
     embeds = model.embed(torch.tensor([ids], device=model.device), visual_tokens)
     cache = model.language_model.get_decoder()(inputs_embeds=embeds, use_cache=True).past_key_values
     keys_values = tuple((layer.keys, layer.values) for layer in cache.layers)

@@ -6,8 +6,9 @@ prompt silently, image tokens included.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 from leo_drive.errors import InputError
@@ -33,7 +34,7 @@ class TilePlan:
 
 
 def plan_tiles(
-    size: tuple[int, int],
+    size: tuple[int, int] | Sequence[tuple[int, int]],
     frames: int,
     config: LeoConfig,
     text_tokens: Callable[[int], int],
@@ -45,7 +46,7 @@ def plan_tiles(
     """Plan the tiles of a clip.
 
     Args:
-        size: width and height of the frames, in pixels.
+        size: width and height of the frames, in pixels; where they differ, one a frame.
         frames: how many.
         text_tokens: tokens of everything that is not visual, for a given number of frames: system message,
             frame labels, the longest question.
@@ -62,12 +63,15 @@ def plan_tiles(
         raise InputError(f"tile policy {policy!r} is not one of {', '.join(get_args(Policy))}")
     most = config.max_tiles if max_tiles is None else max_tiles
 
+    sizes = _size_a_frame(size, frames)
+
+    @cache
+    def count(size: tuple[int, int], most: int) -> int:
+        return tile_count(*size, config.tile_size, max_tiles=most, thumbnail=config.use_thumbnail)
+
     def counted(per_frame: list[int]) -> TilePlan:
-        count = {
-            m: tile_count(*size, config.tile_size, max_tiles=m, thumbnail=config.use_thumbnail)
-            for m in set(per_frame)
-        }
-        tiles = tuple(count[m] for m in per_frame)
+        # Of fewer frames than there are, the last ones.
+        tiles = tuple(map(count, sizes[frames - len(per_frame) :], per_frame))
         return TilePlan(tuple(per_frame), tiles, sum(tiles) * config.tokens_per_tile)
 
     def total(plan: TilePlan) -> int:
@@ -100,3 +104,14 @@ def plan_tiles(
         f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "
         f"the model's context holds {config.context_length}; {cure}"
     )
+
+
+def _size_a_frame(
+    size: tuple[int, int] | Sequence[tuple[int, int]], frames: int
+) -> Sequence[tuple[int, int]]:
+    match size:
+        case (int() as width, int() as height):
+            return [(width, height)] * frames
+        case sizes if len(sizes) == frames:
+            return sizes
+    raise InputError(f"{len(size)} sizes for {frames} frames")

@@ -130,13 +130,14 @@ class LeoProcessor(ProcessorMixin):
             system: the system message, the model's own unless told.
 
         Raises:
-            InputError: a question is empty, or holds one of the tokenizer's special tokens.
+            InputError: a question is empty, or a text holds one of the tokenizer's special tokens.
         """
         messages = [{"role": "system", "content": system or self.leo.system_message}]
         for i, question in enumerate(questions):
             content = self._checked(question)
             if i == 0:
-                content = frame_lines(frames, names) + content
+                called = None if names is None else [self._without_special_tokens(name) for name in names]
+                content = frame_lines(frames, called) + content
             messages.append({"role": "user", "content": content})
             if i < len(answers):
                 messages.append({"role": "assistant", "content": self._without_special_tokens(answers[i])})
@@ -214,11 +215,12 @@ class LeoProcessor(ProcessorMixin):
         longest = max(questions, key=lambda q: len(self.prompt(q, [], history)))
 
         def text_tokens(frames: int) -> int:
-            return len(self.prompt(longest, [0] * frames, history))
+            names = None if clip.names is None else clip.names[-frames:]
+            return len(self.prompt(longest, [0] * frames, history, names))
 
         name = clip.source or "clip"
         return plan_tiles(
-            clip.size, len(clip.frames), self.leo, text_tokens, answer_tokens, policy, max_tiles, name
+            clip.sizes, len(clip.frames), self.leo, text_tokens, answer_tokens, policy, max_tiles, name
         )
 
     def __call__(

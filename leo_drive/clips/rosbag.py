@@ -1,0 +1,168 @@
+"""ROS bags: folders of ROS 2 with sqlite3 or MCAP storage, single .db3 files, and .bag files of ROS 1."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from leo_drive.clips.container import check_readable
+from leo_drive.clips.mcap import McapFile
+from leo_drive.clips.message_log import MessageFile, MessageLog
+from leo_drive.clips.messages import Topic, ros2_kind
+from leo_drive.errors import InputError
+
+METADATA = "metadata.yaml"
+
+
+class RosBag(MessageLog):
+    """A ROS bag; its topics with sensor_msgs Image or CompressedImage are the cameras.
+
+    Args:
+        path: the folder of a ROS 2 bag, one of its .db3 files, or a .bag file of ROS 1.
+        camera: show only this one.
+
+    Raises:
+        InputError: no bag, a damaged one, or one without images.
+
+    Example:
+        >>> RosBag("rosbag2_2024_05_01").clip(camera="front")           # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | os.PathLike[str], camera: str | None = None) -> None:
+        path = Path(path)
+        super().__init__(path, _files_of(path), camera)
+
+
+def is_ros2_bag(path: Path) -> bool:
+    """Whether `path` is the folder of a ROS 2 bag: its metadata.yaml says so."""
+    try:
+        with (path / METADATA).open("rb") as file:
+            return b"rosbag2_bagfile_information" in file.read(4096)
+    except OSError:
+        return False
+
+
+def _files_of(path: Path) -> list[MessageFile]:
+    """MCAP files are read as such, so that one that was cut off is read up to there; the rest by rosbags."""
+    if path.is_dir():
+        information = _information(path)
+        if information.get("storage_identifier") == "mcap" and not information.get("compression_mode"):
+            names = [Path(str(name)).name for name in information.get("relative_file_paths") or []]
+            if not names:
+                raise InputError(f"{path / METADATA}: names no files; run ros2 bag reindex on the folder")
+            return [McapFile(path / name) for name in names]
+    else:
+        check_readable(path)
+    return [BagFile(path)]
+
+
+def _information(bag: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load((bag / METADATA).read_text())["rosbag2_bagfile_information"])
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{bag / METADATA}: not readable as a bag's metadata ({type(error).__name__}); run ros2 bag "
+            f"reindex on the folder"
+        ) from None
+
+
+class BagFile:
+    """A bag as a `MessageFile`, read through rosbags."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.topics: Sequence[Topic] = []
+        self.stamps: dict[Topic, np.ndarray] = {}
+        self._reader_: Any = None
+        try:
+            self.topics = [self._topic(connection) for connection in self._reader.connections]
+            for connection, topic in zip(self._reader.connections, self.topics, strict=True):
+                if topic.has_images:
+                    times = np.array(self._times(connection), np.int64)
+                    if len(times):
+                        before = self.stamps.get(topic, np.empty(0, np.int64))
+                        self.stamps[topic] = np.sort(np.concatenate([before, times]))
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, topic: Topic, index: int) -> bytes:
+        """A message as recorded.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        stamps = self.stamps[topic]
+        stamp = int(stamps[index])
+        before = index - bisect_left(stamps, stamp)  # of several messages at one time
+        reader = self._reader
+        try:
+            own = [connection for connection in reader.connections if self._topic(connection) == topic]
+            for number, (_, _, data) in enumerate(reader.messages(own, stamp, stamp + 1)):
+                if number == before:
+                    return bytes(data)
+            raise ValueError("missing")
+        except Exception as error:  # sqlite, zstd and the reader have each their own
+            raise InputError(
+                f"{self.path}: {topic.name}: its message {index} is damaged ({type(error).__name__}); "
+                f"copy the bag again, or ask elsewhere"
+            ) from None
+
+    def close(self) -> None:
+        if self._reader_ is not None:
+            self._reader_.close()
+        self._reader_ = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader_": None}
+
+    @property
+    def _reader(self) -> Any:
+        if self._reader_ is None:
+            from rosbags import rosbag1, rosbag2
+
+            cure = "copy it again, or run ros2 bag reindex"
+            try:
+                if self.path.suffix.lower() == ".bag":
+                    cure = "copy it again, or run rosbag reindex"
+                    reader: Any = rosbag1.Reader(self.path)
+                else:
+                    reader = rosbag2.Reader(self.path)
+                reader.open()
+            except Exception as error:  # asserts, sqlite errors, struct errors: the reader checks little
+                reason = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
+                raise InputError(f"{self.path}: not a readable ROS bag ({reason}); {cure}") from None
+            self._reader_ = reader
+        return self._reader_
+
+    def _topic(self, connection: Any) -> Topic:
+        encoding = getattr(connection.ext, "serialization_format", "ros1")
+        return Topic(connection.topic, ros2_kind(connection.msgtype), encoding)
+
+    def _times(self, connection: Any) -> list[int]:
+        """Nanoseconds at which a connection's messages were recorded, without reading the messages."""
+        try:
+            if self.path.suffix.lower() == ".bag":
+                return [entry.time for entry in self._reader.indexes[connection.id]]
+            times: list[int] = []
+            query = (
+                "SELECT timestamp FROM messages JOIN topics ON topics.id == messages.topic_id WHERE name == ?"
+            )
+            for storage in getattr(self._reader.storage, "storages", [self._reader.storage]):
+                if hasattr(storage, "dbconn"):
+                    times += [time for (time,) in storage.dbconn.execute(query, (connection.topic,))]
+                else:  # MCAP that was compressed as a whole, unpacked by the reader
+                    own = [known for known in storage.connections if known.topic == connection.topic]
+                    times += [time for _, time, _ in storage.messages(own)]
+            return times
+        except Exception as error:
+            raise InputError(
+                f"{self.path}: {connection.topic}: its message times cannot be read ({error}); "
+                f"copy the bag again"
+            ) from None
