@@ -1,4 +1,4 @@
-"""The command line: leo-drive ask | build | evaluate | synth | doctor."""
+"""The command line: leo-drive ask | annotate | annotations | build | evaluate | synth | doctor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from leo_drive.annotation.command import ANNOTATE_EXAMPLES, annotate
+from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
@@ -44,14 +46,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
     epilog="Examples:\n\n"
     'leo-drive ask drive.mp4 "Is there a vehicle ahead?"\n\n'
     'leo-drive ask drive.mp4 "Is it raining?" "Why are we stopping?" --at 12 --seconds 5 --frames 5\n\n'
-    'leo-drive ask frames/ "What should the driver do?" --json'
+    'leo-drive ask frames/ "What should the driver do?" --json\n\n'
+    'leo-drive ask drive.mcap "Is there a cyclist?" --camera front --camera left --at 12'
 )
 def ask(
     video: Annotated[
         Path,
         typer.Argument(
             metavar="VIDEO",
-            help="A video, an image, a folder of images, or a LingoQA part with --segment.",
+            help="A video, images, an MCAP file, a ROS bag, nuScenes with --scene, LingoQA with --segment.",
             show_default=False,
         ),
     ],
@@ -66,8 +69,15 @@ def ask(
         int | None,
         typer.Option(help="How many frames; by default as the model was trained, or as many as there are."),
     ] = None,
-    camera: Annotated[str | None, typer.Option(help="Which camera, where a source has several.")] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(help="Which camera, where a source has several. Repeat it to show several at once."),
+    ] = None,
     segment: Annotated[str | None, typer.Option(help="Which segment of a LingoQA part.")] = None,
+    scene: Annotated[str | None, typer.Option(help="Which scene of nuScenes.")] = None,
+    sweeps: Annotated[
+        bool, typer.Option("--sweeps", help="nuScenes' frames between key frames too.")
+    ] = False,
     policy: Annotated[
         Literal["equal", "last_frame_first"],
         typer.Option(help="Tiles for every frame alike, or one for each and the rest for the last."),
@@ -82,16 +92,20 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer questions about a moment of a drive."""
-    from leo_drive.clips import open_source
+    from leo_drive.clips import open_source, together
 
+    cameras: list[str | None] = [*camera] if camera else [None]
+    options = {"segment": segment, "scene": scene, "sweeps": sweeps or None}
     for question in questions:
         if not question.strip():
             raise InputError("the question is empty; ask something, for example: What should the driver do?")
     # The clip first: a wrong path should not wait for a model to load.
-    with spinner(f"reading {video}"), open_source(video, segment=segment) as source:
+    with spinner(f"reading {video}"), open_source(video, **options) as source:
         if frames is None:
             frames, seconds = _default_frames(source, model, at, seconds)
-        clip = source.clip(at=at, seconds=seconds, frames=frames, camera=camera)
+            frames = max(1, frames // len(cameras))
+        clips = [source.clip(at=at, seconds=seconds, frames=frames, camera=name) for name in cameras]
+        clip = clips[0] if len(clips) == 1 else together(clips)
     with spinner(f"loading {model}"):
         from leo_drive.inference import load
 
@@ -147,6 +161,10 @@ app.command(
     "leo-drive build --preset leo-8b --out models/leo-8b\n\n"
     "leo-drive build --internvl InternVL2-8B/ --sam sam_vit_l_0b3195.pth --out models/leo-8b"
 )(build)
+
+
+app.command(epilog=ANNOTATE_EXAMPLES)(annotate)
+app.command("annotations", epilog=LOOK_EXAMPLES)(look)
 
 
 evaluate = typer.Typer(help="Measure a model.", no_args_is_help=True)

@@ -1,0 +1,182 @@
+"""The command `leo-drive annotate`."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from leo_drive.errors import InputError
+from leo_drive.files import writable_folder
+from leo_drive.terminal import complain, out, print_json, spinner
+
+EVERY, SECONDS = 5.0, 5.0
+
+ANNOTATE_EXAMPLES = (
+    "Examples:\n\n"
+    "leo-drive annotate fleet/ --questions hazards --out night\n\n"
+    "leo-drive annotate a.mp4 b.mcap --questions mine.yaml --out night --every 10 --frames 5\n\n"
+    "leo-drive annotate fleet/ --questions hazards --out night --retry-failed"
+)
+
+
+def annotate(
+    logs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LOGS...",
+            help="Videos, folders of images, bags, data sets, and folders with any of these.",
+            show_default=False,
+        ),
+    ],
+    questions: Annotated[
+        str,
+        typer.Option("--questions", "-q", help="A question set: a YAML file, or a ready one by its name."),
+    ],
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder for the table; one that was stopped goes on.")
+    ],
+    every: Annotated[
+        float | None, typer.Option(help="Seconds from window to window; the set's, or 5.", show_default=False)
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of a window; the set's, or 5.", show_default=False)
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="Of a window; the set's, or as the model was trained.", min=1, show_default=False),
+    ] = None,
+    scenes: Annotated[bool, typer.Option("--scenes", help="A window a scene instead of --every.")] = False,
+    skip_similar: Annotated[
+        float | None,
+        typer.Option(
+            help="Pass over windows like the last one, to this mean difference in grey levels (0..255).",
+            min=0,
+        ),
+    ] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Which camera; again for more, each on its own; or all.")
+    ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="Show the cameras in one prompt, by their names.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option(help="Images a second of folders of images.")] = None,
+    sweeps: Annotated[
+        bool, typer.Option("--sweeps", help="Of nuScenes, all images and not the key frames.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="An embedded model (nano), a model folder, or a hub id.")
+    ] = "nano",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
+    policy: Annotated[
+        Literal["equal", "last_frame_first"], typer.Option(help="How tiles are shared out between frames.")
+    ] = "equal",
+    max_tiles: Annotated[int | None, typer.Option(help="Most tiles of all frames.", min=1)] = None,
+    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    batch: Annotated[int, typer.Option(help="Windows answered together.", min=1)] = 4,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds for opening a log, and for each of its windows.", min=1)
+    ] = 120.0,
+    part_rows: Annotated[int, typer.Option(help="Rows of the table that make a file.", min=1)] = 512,
+    add: Annotated[
+        bool, typer.Option("--add", help="Ask only the questions that are new in the set.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Answer a set of questions about every window of every log, into a table.
+
+    Run again after it was stopped, it goes on where it was.
+    """
+    from leo_drive.annotation.log import Cutting
+    from leo_drive.annotation.questions import read_questions
+    from leo_drive.clips.discovery import find_logs
+
+    _check_positive("every", every)
+    _check_positive("seconds", seconds)
+    asked = read_questions(questions)
+    opening = {"rate": rate, "sweeps": sweeps or None}
+    # All that can be wrong before the model loads.
+    writable_folder(out_dir)
+    with spinner("looking for logs"):
+        found = find_logs(logs, **opening)
+    with spinner(f"loading {model}"):
+        from leo_drive.annotation.job import Asking, Job
+        from leo_drive.annotation.progress import showing
+        from leo_drive.annotation.report import write_report
+        from leo_drive.annotation.run import annotate as run
+        from leo_drive.evaluation.partial import what_answers_depend_on
+        from leo_drive.inference import load
+        from leo_drive.inference.load import configured_frames
+
+        frames = frames or asked.frames or configured_frames(model)
+        leo = load(model, device=device, dtype=dtype)
+    job = Job(
+        questions=asked,
+        cutting=Cutting(
+            every=every or asked.every or EVERY,
+            seconds=seconds or asked.seconds or SECONDS,
+            frames=frames,
+            scenes=scenes,
+            skip_similar=skip_similar,
+            cameras=tuple(camera or ()),
+            together=together,
+        ),
+        asking=Asking(max_tokens, policy, max_tiles),
+        model=model,
+        model_hash=what_answers_depend_on(leo, [])["weights"],
+        dtype=str(leo.model.dtype).removeprefix("torch."),
+        batch=batch,
+        time_limit=time_limit,
+        opening=opening,
+        part_rows=part_rows,
+    )
+    command = shlex.join(["leo-drive", *sys.argv[1:]])
+    with stopping() as stop, showing() as progress:
+        tally = run(leo, found, job, out_dir, add, retry_failed, command, progress, stop)
+    stopped = tally.logs_done < tally.logs
+    if not stopped:
+        with spinner("writing the report"):
+            write_report(out_dir)
+    if as_json:
+        print_json({**tally.as_dict(), "out": str(out_dir), "complete": not stopped})
+    else:
+        out.print(tally.line(), highlight=False, markup=False)
+        if not stopped:
+            out.print(f"table and report.html in {out_dir}", highlight=False, markup=False)
+    if stopped:
+        complain(f"{out_dir}: stopped, everything answered is kept; the same command goes on from there", "")
+        raise typer.Exit(130)
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and the system's polite request to end set; a second Ctrl-C ends at once."""
+    stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        complain("finishing the windows at hand; once more to stop at once", "")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_positive(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise InputError(f"--{name}: must be a number above 0, got {value:g}")

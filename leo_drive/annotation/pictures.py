@@ -1,0 +1,74 @@
+"""The frames that rows of a table are about, read again from their logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from leo_drive.annotation.log import View
+from leo_drive.annotation.store import write_whole
+from leo_drive.clips.clip import Clip
+from leo_drive.clips.discovery import LogEntry
+from leo_drive.clips.source import Source
+from leo_drive.errors import InputError
+
+_LOGS = "logs.json"
+
+
+def remember_logs(out: Path, logs: Iterable[LogEntry]) -> None:
+    """Write where the logs of a run lie, beside those of earlier runs.
+
+    Raises:
+        LeoDriveError: the disk is full, or cannot be written to.
+    """
+    known = _known(out)
+    known |= {entry.name: {"path": str(entry.path.absolute()), "options": entry.options} for entry in logs}
+    write_whole(out / _LOGS, (json.dumps(known, indent=1, default=str) + "\n").encode(), out)
+
+
+class Pictures:
+    """Clips of a table's rows; keeps the log that was asked for last open.
+
+    Args:
+        out: the folder of the run.
+    """
+
+    def __init__(self, out: str | Path) -> None:
+        self._logs = _known(Path(out))
+        self._open: tuple[str, Source] | None = None
+
+    def clip(self, log: str, camera: str | None, times: Sequence[float]) -> Clip:
+        """The frames of one window.
+
+        Raises:
+            InputError: the log is not where it was, or cannot be read there.
+        """
+        source = self._source(log)
+        cameras = (camera,) if camera in source.cameras else tuple((camera or "").split("+"))
+        return View(source, cameras).clip(list(times))
+
+    def close(self) -> None:
+        """Lets go of the log."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _source(self, log: str) -> Source:
+        if self._open is None or self._open[0] != log:
+            self.close()
+            if log not in self._logs:
+                raise InputError(f"{log}: nobody knows where it lies; annotate it again with this version")
+            where = self._logs[log]
+            self._open = (log, LogEntry(log, Path(where["path"]), where["options"]).open())
+        return self._open[1]
+
+
+def _known(out: Path) -> dict[str, Any]:
+    try:
+        return json.loads((out / _LOGS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise InputError(f"{out / _LOGS}: cannot be read; remove it and annotate again") from None

@@ -1,0 +1,249 @@
+"""Question sets: the YAML file that says what is asked of every window.
+
+questions:
+  - {id: cyclist, text: "Is there a cyclist?", kind: yes_no}
+  - {id: side, text: "On which side is the cyclist?", kind: choice, choices: [left, right, ahead],
+     ask_if: {cyclist: yes}}
+frames: 5           # of a window; optional, as are the next two
+seconds: 5          # its length
+every: 5            # seconds from one window's start to the next one's
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leo_drive.errors import InputError
+
+Kind = Literal["free", "yes_no", "choice", "number"]
+
+READY_SETS = Path(__file__).parent.parent / "assets" / "questions"
+_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+_Location = tuple[str | int, ...]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Question(_Strict):
+    """One question of a set.
+
+    Attributes:
+        id: unique in its set; the table's question_id.
+        text: what the model is asked.
+        kind: how its answer is read: free text, yes or no, one of `choices`, or a number.
+        choices: of a question of kind choice.
+        ask_if: asked only where these earlier questions of the window have these values.
+    """
+
+    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    text: str = Field(min_length=1)
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    ask_if: dict[str, str] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What a closed question's value may be; none are listed for free text and numbers."""
+        return ("yes", "no") if self.kind == "yes_no" else self.choices
+
+
+class QuestionSet(_Strict):
+    """The questions of a run, and how windows are cut for them.
+
+    Attributes:
+        questions: asked in this order.
+        name: of the set; the file's, unless it says another.
+        frames, seconds, every: frames of a window, its length, and the step from one to the next, in
+            seconds; None where the set has no say.
+    """
+
+    questions: tuple[Question, ...] = Field(min_length=1)
+    name: str = ""
+    frames: int | None = Field(None, ge=1, le=1000)
+    seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    every: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+    @property
+    def hash(self) -> str:
+        """A fingerprint of what is asked; a set's name and order of keys do not count."""
+        text = "\n".join(question.model_dump_json() for question in self.questions)
+        return hashlib.blake2s(text.encode()).hexdigest()[:12]
+
+    def by_id(self) -> dict[str, Question]:
+        """The questions by their ids, in order."""
+        return {question.id: question for question in self.questions}
+
+
+def ready_sets() -> list[str]:
+    """Names of the question sets that come with the package."""
+    return sorted(file.stem for file in READY_SETS.glob("*.yaml"))
+
+
+def read_questions(what: str | Path) -> QuestionSet:
+    """Read and check a question set.
+
+    Args:
+        what: a YAML file, or the name of a set that comes with the package.
+
+    Raises:
+        InputError: no such file or set, not YAML, or a wrong value, with its line and field.
+
+    Example:
+        >>> [question.id for question in read_questions("scenery").questions][:2]
+        ['road', 'surroundings']
+    """
+    file = Path(what)
+    if not file.exists() and str(what) in ready_sets():
+        file = READY_SETS / f"{what}.yaml"
+    try:
+        # BaseLoader leaves every scalar as it is written: `yes` is the word here, not True.
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        values = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except FileNotFoundError:
+        raise InputError(_not_there(what)) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not a text file; a question set is YAML") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: a question set is a mapping with `questions:` and a list under it")
+    try:
+        questions = QuestionSet(**values)
+    except (ValidationError, TypeError) as error:
+        location, message = _first_problem(error)
+        raise InputError(f"{file}: {_line(root, location)}{_field(location)}{message}") from None
+    for i, question in enumerate(questions.questions):
+        if problem := _problem_with(question, questions.questions[:i]):
+            field, message = problem
+            location = ("questions", i, *field)
+            raise InputError(f"{file}: {_line(root, location)}{_field(location)}{message}")
+    cleaned = tuple(_with_words(question, questions.by_id()) for question in questions.questions)
+    return questions.model_copy(update={"questions": cleaned, "name": questions.name or file.stem})
+
+
+def _not_there(what: str | Path) -> str:
+    near = difflib.get_close_matches(str(what), ready_sets(), 1)
+    hint = f"did you mean {near[0]}?" if near else f"ready sets are {', '.join(ready_sets())}"
+    return f"{what}: no such question file; {hint}"
+
+
+def _problem_with(question: Question, earlier: Sequence[Question]) -> tuple[_Location, str] | None:
+    """What pydantic cannot see in one question: (the field, the message)."""
+    known = {q.id: q for q in earlier}
+    if question.id in known:
+        return ("id",), f"{question.id!r} is the id of an earlier question; ids are unique"
+    if not question.text.strip():
+        return ("text",), "the question is empty"
+    if question.kind == "choice":
+        choices = [choice.strip().lower() for choice in question.choices]
+        if len(choices) < 2 or not all(choices):
+            return ("choices",), "a question of kind choice needs at least two choices"
+        if twice := next((c for i, c in enumerate(choices) if c in choices[:i]), None):
+            return ("choices",), f"{twice!r} is there twice"
+    elif question.choices:
+        return ("choices",), f"a question of kind {question.kind} has no choices; use kind: choice"
+    for id_, value in question.ask_if.items():
+        if id_ not in known:
+            near = difflib.get_close_matches(id_, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"earlier are {', '.join(known) or 'none'}"
+            return ("ask_if", id_), f"no earlier question has the id {id_!r}; {hint}"
+        if problem := _no_value_of(known[id_], value):
+            return ("ask_if", id_), problem
+    return None
+
+
+def _no_value_of(question: Question, value: str) -> str | None:
+    if question.kind == "free":
+        return f"{question.id} is of kind free, whose answers have no value to compare with"
+    if question.kind == "number":
+        return None if _number_word(value) is not None else f"{value!r} is not a number"
+    if question.kind == "yes_no":
+        return None if value.lower() in _YES_NO else f"{value!r} is not a value of {question.id}: yes or no"
+    if value in question.choices:
+        return None
+    near = difflib.get_close_matches(value, question.choices, 1)
+    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(question.choices)}"
+    return f"{value!r} is not a value of {question.id}; {hint}"
+
+
+def _number_word(value: str) -> str | None:
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return None
+
+
+def _with_words(question: Question, known: dict[str, Question]) -> Question:
+    """`ask_if` in the words of the value column."""
+    if not question.ask_if:
+        return question
+    words = {}
+    for id_, value in question.ask_if.items():
+        kind = known[id_].kind
+        number = _number_word(value) if kind == "number" else None
+        words[id_] = _YES_NO[value.lower()] if kind == "yes_no" else number or value
+    return question.model_copy(update={"ask_if": words})
+
+
+def _first_problem(error: ValidationError | TypeError) -> tuple[_Location, str]:
+    if isinstance(error, TypeError):
+        return (), str(error)
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; it is the misspelling that is to be mended.
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    location: _Location = first["loc"]
+    fields = Question.model_fields if location[:1] == ("questions",) else QuestionSet.model_fields
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), fields, 1)
+        return (
+            location,
+            f"unknown; did you mean {near[0]}?" if near else f"unknown; there are {', '.join(fields)}",
+        )
+    if first["type"] == "missing":
+        return location[:-1], f"{location[-1]} is missing"
+    found = first.get("input")
+    if location == ("questions",):
+        return location, f"a list of questions is needed, each with id, text and kind; found {found!r:.60}"
+    if location[-1] == "kind" and isinstance(found, str):
+        near = difflib.get_close_matches(found, get_args(Kind), 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(get_args(Kind))}"
+        return location, f"{found!r} is no kind; {hint}"
+    if location[-1] == "id" and isinstance(found, str):
+        return location, f"{found!r} must be letters, digits, - and _, a letter first"
+    return location, f"{first['msg']}; found {found!r:.60}"
+
+
+def _field(location: _Location) -> str:
+    return f"{'.'.join(str(part) for part in location)}: " if location else ""
+
+
+def _line(root: yaml.Node | None, location: _Location) -> str:
+    """`line 7: ` of the place in the file, or of the nearest thing around it."""
+    if root is None:
+        return ""
+    line = root.start_mark.line
+    node: yaml.Node | None = root
+    for part in location:
+        found: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, found = key.start_mark.line, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = node.value[part]
+            line = node.value[part].start_mark.line
+        if found is None:
+            break
+        node = found
+    return f"line {line + 1}: "

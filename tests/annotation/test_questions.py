@@ -1,0 +1,110 @@
+"""Question sets: what they may hold, and what is said of those that are wrong."""
+
+import pytest
+import yaml
+
+from leo_drive.annotation.questions import read_questions, ready_sets
+from leo_drive.errors import InputError
+
+GOOD = """
+questions:
+  - {id: light, text: "Is there a traffic light?", kind: yes_no}
+  - id: colour
+    text: What colour is it?
+    kind: choice
+    choices: [red, amber, off]
+    ask_if: {light: yes}
+  - {id: count, text: "How many?", kind: number, ask_if: {colour: off}}
+every: 2.5
+frames: 4
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "set.yaml"
+    path.write_text(text)
+    return read_questions(path)
+
+
+def test_words_stay_words(tmp_path):
+    asked = read(tmp_path, GOOD)
+    assert [q.id for q in asked.questions] == ["light", "colour", "count"]
+    assert asked.by_id()["colour"].ask_if == {"light": "yes"}
+    assert asked.by_id()["colour"].choices == ("red", "amber", "off")
+    assert asked.by_id()["count"].ask_if == {"colour": "off"}
+    assert (asked.every, asked.frames, asked.seconds, asked.name) == (2.5, 4, None, "set")
+
+
+def test_true_is_yes(tmp_path):
+    assert read(tmp_path, GOOD.replace("light: yes", "light: True")).by_id()["colour"].ask_if == {
+        "light": "yes"
+    }
+
+
+def test_the_hash_tells_sets_apart(tmp_path):
+    first = read(tmp_path, GOOD).hash
+    assert first == read(tmp_path, GOOD + "name: other\n").hash
+    assert first != read(tmp_path, GOOD.replace("How many?", "How many cars?")).hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: number", "kind: nubmer", "line 9: questions.2.kind: 'nubmer' is no kind; did you mean num"),
+        ("text: What colour", "txt: What colour", "line 5: questions.1.txt: unknown; did you mean text?"),
+        ("frames: 4", "frame: 4", "line 11: frame: unknown; did you mean frames?"),
+        ("id: colour", "id: light", "line 4: questions.1.id: 'light' is the id of an earlier question"),
+        ("light: yes", "lihgt: yes", "line 8: questions.1.ask_if.lihgt: no earlier question has the id"
+         " 'lihgt'; "
+         "did you mean light?"),
+        ("light: yes", "count: 3", "line 8: questions.1.ask_if.count: no earlier question"),
+        ("light: yes", "light: red", "'red' is not a value of light: yes or no"),
+        ("colour: off", "colour: of", "'of' is not a value of colour; did you mean off?"),
+        ("[red, amber, off]", "[red]", "line 7: questions.1.choices: a question of kind choice needs"),
+        ("[red, amber, off]", "[red, Red]", "'red' is there twice"),
+        ("kind: yes_no}", "kind: yes_no, choices: [a, b]}", "a question of kind yes_no has no choices"),
+        ("every: 2.5", "every: soon", "line 10: every: "),
+        ("every: 2.5", "every: -1", "line 10: every: "),
+        ("frames: 4", "frames: 1.5", "line 11: frames: "),
+        ('text: "How many?", ', "", "line 9: questions.2: text is missing"),
+        ("id: count", "id: 2 x", "'2 x' must be letters"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_file_line_and_field(tmp_path, old, new, message):
+    assert old in GOOD
+    with pytest.raises(InputError) as error:
+        read(tmp_path, GOOD.replace(old, new, 1))
+    assert str(error.value).startswith(f"{tmp_path / 'set.yaml'}: ") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "questions: 3", "questions: []", "a: [", "- x", "questions: [3]", "1: 2"]
+)
+def test_what_is_no_set_is_one_line(tmp_path, text):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, text)
+    assert str(tmp_path / "set.yaml") in str(error.value) and "\n" not in str(error.value)
+
+
+def test_ready_sets_by_name(tmp_path):
+    assert {
+        "scenery",
+        "hazards",
+        "vulnerable_road_users",
+        "traffic_lights_and_signs",
+        "ego_behaviour",
+    } <= set(ready_sets())
+    for name in ready_sets():
+        asked = read_questions(name)
+        assert asked.name == name and asked.frames and asked.seconds and asked.every
+    with pytest.raises(InputError, match="did you mean scenery"):
+        read_questions("scenry")
+    with pytest.raises(InputError, match="no such question file"):
+        read_questions(tmp_path / "none.yaml")
+
+
+def test_a_set_written_by_a_program_is_read(tmp_path):
+    made = {"questions": [{"id": "a", "text": "Is it wet?", "kind": "yes_no", "ask_if": {}}], "seconds": 3}
+    asked = read(tmp_path, yaml.safe_dump(made))
+    assert asked.seconds == 3 and asked.questions[0].kind == "yes_no"

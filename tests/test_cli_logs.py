@@ -1,0 +1,56 @@
+"""`leo-drive ask` on logs with several cameras, from a shell."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clips.recorded import write_mcap
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mcap(tmp_path_factory.mktemp("logs") / "log.mcap")
+
+
+def _ask(log: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "leo_drive.cli",
+        "ask",
+        str(log),
+        "What?",
+        "--at",
+        "2",
+        "--json",
+        *options,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "frames", "called", "times"),
+    [(["left"], "2", "left", [1.0, 2.0]), (["left", "front"], "1", "left+front", [2.0, 2.0])],
+)
+def test_cameras(log: Path, cameras: list[str], frames: str, called: str, times: list[float]) -> None:
+    named = [word for camera in cameras for word in ("--camera", camera)]
+    done = _ask(log, *named, "--frames", frames, "--seconds", "2", "--max-tokens", "4")
+    (answer,) = json.loads(done.stdout)
+    assert done.returncode == 0 and answer["camera"] == called and answer["timestamps"] == times
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--camera", "rear"], "no camera 'rear'; there is front, left"),
+        (["--scene", "scene-0061"], "scene does not apply to a log in MCAP; it takes camera"),
+        (["--camera", "left", "--camera", "left"], "a camera twice among left, left"),
+    ],
+)
+def test_refused(log: Path, options: list[str], says: str) -> None:
+    done = _ask(log, *options, "--seconds", "1")
+    assert done.returncode == 2 and says in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
