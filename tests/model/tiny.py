@@ -14,9 +14,7 @@ TEXTS = [
 ]
 
 
-def tiny_config(
-    fusion: str = "interleave", tied: bool = True, context: int = 512, **overrides
-) -> LeoConfig:
+def tiny_config(fusion: str = "interleave", tied: bool = True, context: int = 512, **overrides) -> LeoConfig:
     """Two branches of 4 tokens a tile; tiles of 56 pixels."""
     tokenizer = train_tokenizer(TEXTS, 400)
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
