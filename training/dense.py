@@ -1,7 +1,9 @@
-"""Dense supervision of the branches: each patch names the classes that it shows.
+"""Dense supervision of the branches: each patch tells what it shows, of which colour, and where it is.
 
 SAM's own pretraining is segmentation; a small branch learns from label maps what to look for long before it
-could from answers alone. The heads serve training only and are not part of the finished model.
+could from answers alone. Classes alone would let it forget the rest: "on which side" and "which colour" are
+read from the same tokens, so these must still be in them. The heads serve training only and are not part of
+the finished model.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ _SMALL_WEIGHT = 4.0
 
 
 class DenseHeads(nn.Module):
-    """A linear class head on every branch's feature map."""
+    """Linear heads on every branch's feature map: classes, mean colour and place."""
 
     def __init__(self, model: LeoForConditionalGeneration) -> None:
         super().__init__()
         names = [LABELS[i] for i in range(len(LABELS))]
         self.heads = nn.ModuleList(nn.Linear(b.config.width, len(names)) for b in model.vision_branches)
+        self.places = nn.ModuleList(nn.Linear(b.config.width, 5) for b in model.vision_branches)
         self.classes = len(names)
         weights = [_SMALL_WEIGHT if any(s in name for s in _SMALL) else 1.0 for name in names]
         self.class_weights: torch.Tensor
@@ -34,12 +37,17 @@ class DenseHeads(nn.Module):
         self.register_buffer("fine_to_coarse", groups, persistent=False)
 
     def forward(
-        self, grids: list[torch.Tensor], label_maps: torch.Tensor, coarse: torch.Tensor
+        self,
+        grids: list[torch.Tensor],
+        pixels: list[torch.Tensor],
+        label_maps: torch.Tensor,
+        coarse: torch.Tensor,
     ) -> torch.Tensor:
-        """Mean cross-entropy with each patch's share of every class.
+        """Mean cross-entropy with each patch's share of every class, and mean squared error of the rest.
 
         Args:
             grids: (tiles, grid, grid, width) a branch.
+            pixels: (tiles, 3, H, W) a branch, normalised, that the grids come from.
             label_maps: (tiles, side, side) class numbers, side a multiple of every grid.
             coarse: (tiles,) whether the map tells the twelve coarse classes only; nothing is learned there
                 from the last of them, which is whatever nobody labelled.
@@ -48,7 +56,7 @@ class DenseHeads(nn.Module):
             coarse[:, None, None], self.fine_to_coarse, torch.eye(self.classes, device=coarse.device)
         )
         losses = []
-        for head, features in zip(self.heads, grids, strict=True):
+        for head, place, features, own in zip(self.heads, self.places, grids, pixels, strict=True):
             tiles, grid = features.shape[:2]
             cells = label_maps.unflatten(2, (grid, -1)).unflatten(1, (grid, -1)).transpose(2, 3).flatten(3)
             shares = torch.zeros(tiles, grid, grid, self.classes, device=features.device)
@@ -59,5 +67,14 @@ class DenseHeads(nn.Module):
             log_likelihood = probabilities.clamp_min(1e-8).log().view_as(shares)
             # Tile by tile, so that the mean is the same however the tiles are shared out to processes.
             per_tile = (shares * log_likelihood).flatten(1).sum(1) / shares.flatten(1).sum(1).clamp_min(1e-6)
-            losses.append(-per_tile.mean())
+            losses.append(-per_tile.mean() + nn.functional.mse_loss(place(features), _where(own, grid)))
         return torch.stack(losses).mean()
+
+
+def _where(pixels: torch.Tensor, grid: int) -> torch.Tensor:
+    """(tiles, grid, grid, 5): each patch's mean colour as normalised, and its column and row from -1 to 1."""
+    colour = nn.functional.adaptive_avg_pool2d(pixels, grid).permute(0, 2, 3, 1)
+    steps = torch.linspace(-1, 1, grid, device=pixels.device, dtype=pixels.dtype)
+    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
+    place = torch.stack([columns, rows], dim=-1).expand(len(pixels), grid, grid, 2)
+    return torch.cat([colour, place], dim=-1)

@@ -52,7 +52,7 @@ class TrainingModel(nn.Module):
             grids = [branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)]
             features = [branch.tokens(grid) for branch, grid in zip(branches, grids, strict=True)]
             if self.dense is not None and label_maps is not None and coarse is not None:
-                losses["dense_loss"] = self.dense(grids, label_maps, coarse)
+                losses["dense_loss"] = self.dense(grids, pixels, label_maps, coarse)
         if self.weights["answer_loss"]:
             visual_tokens = None
             if features is not None:

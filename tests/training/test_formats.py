@@ -1,4 +1,4 @@
-"""Every format of question-answering set trains: LLaVA's with text alone among pictures, DriveLM's cameras."""
+"""Every format of question-answering set trains: text alone among pictures, cameras by their names."""
 
 import json
 
