@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from leo_drive.data.closed import read_value
-from leo_drive.data.synthetic import CHOICES, LABELS, clip_of, labels, sample_drive
+from leo_drive.data.synthetic import CHOICES, LABELS, OPEN_KINDS, clip_of, labels, sample_drive
 from leo_drive.data.synthetic.ego import NOW
-from leo_drive.data.synthetic.facts import HIDDEN, gather
+from leo_drive.data.synthetic.facts import HIDDEN, gather, side_of
 from leo_drive.data.synthetic.questions import COUNTS, ask
 from leo_drive.data.synthetic.render import render
 from tests.synthetic.conftest import SMALL
@@ -149,7 +149,7 @@ def test_what_is_asked_has_a_value_among_its_choices(scenes):
         assert len(keys) == len(set(keys)), "a question came twice"
         for q in questions:
             assert q.text and q.answer and q.answer[0].isupper()
-            if q.kind == "description":
+            if q.kind in OPEN_KINDS:
                 assert q.choices == () and q.value == ""
             else:
                 assert q.value in q.choices and set(q.choices) <= set(CHOICES[q.kind])
@@ -160,3 +160,39 @@ def test_every_answer_reads_back_to_its_value(scenes):
         for q in questions:
             if q.choices:
                 assert read_value(q.answer, q.choices) == q.value, q
+
+
+def test_the_nearest_on_a_side_is_the_largest_there_and_has_its_paint(scenes):
+    checked = 0
+    for _, frame, facts, questions in scenes:
+        for side in ("left", "right"):
+            colour = value_of(questions, "colour", side)
+            if colour is None:
+                continue
+            there = [s for s in facts.of("vehicle") if s.share > HIDDEN and side_of([s]) == side]
+            nearest = min(there, key=lambda s: s.gap)
+            assert nearest.actor.colour_name == colour
+            body = frame.image[(frame.instances == nearest.instance) & (frame.labels == labels.VEHICLE)]
+            if colour in ("red", "blue") and len(body):
+                warmth = body[:, 0].astype(int) - body[:, 2]
+                low, high = np.percentile(warmth, (10, 90))
+                assert (high > 20) if colour == "red" else (low < -20)
+                checked += 1
+    assert checked > 3
+
+
+def test_objects_are_listed_with_their_sides(scenes):
+    listed = 0
+    for _, _, facts, questions in scenes:
+        for q in (q for q in questions if q.kind == "objects"):
+            groups = ("vehicle",) if q.subject == "vehicles" else ("pedestrian", "cyclist")
+            plain = [s for group in groups for s in facts.of(group) if s.plain]
+            if not plain:
+                assert q.answer == f"There are no {q.subject}."
+                continue
+            sentences = q.answer.removesuffix(".").split(". ")
+            assert len(sentences) == min(4, len(plain))
+            for sentence, seen in zip(sentences, sorted(plain, key=lambda s: s.gap), strict=False):
+                assert (f"on the {side_of([seen])}" if side_of([seen]) else "ahead") in sentence
+                listed += 1
+    assert listed > 30

@@ -10,6 +10,7 @@ Example:
 from leo_drive.data.synthetic.balance import Balance, blind_baseline
 from leo_drive.data.synthetic.clips import FRAME_TIMES, SyntheticClip, clip, clip_of
 from leo_drive.data.synthetic.dataset import drive_seed, write_dataset, write_video
+from leo_drive.data.synthetic.descriptions import OPEN_KINDS
 from leo_drive.data.synthetic.labels import COARSE, LABELS, PALETTE
 from leo_drive.data.synthetic.questions import ACTION_KINDS, CHOICES, Question
 from leo_drive.data.synthetic.render import Frame, render
@@ -24,6 +25,7 @@ __all__ = [
     "COARSE",
     "FRAME_TIMES",
     "LABELS",
+    "OPEN_KINDS",
     "PALETTE",
     "SITUATIONS",
     "Balance",

@@ -5,7 +5,7 @@ A fact is None where the picture does not settle it; such things are not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,7 @@ class Seen:
         share: of all pixels. left, right, top, bottom: its box.
         plain: large and distinct enough to be asked about.
         actor: who it is, None for signs and lights.
+        gap: metres to an actor's near end along our way; infinite for signs and lights.
     """
 
     instance: int
@@ -49,6 +50,7 @@ class Seen:
     bottom: float
     plain: bool
     actor: Actor | None = None
+    gap: float = float("inf")
 
     @property
     def centre(self) -> float:
@@ -87,6 +89,19 @@ class Facts:
     def of(self, group: str) -> list[Seen]:
         """All seen objects of a group, plain or faint."""
         return [s for s in self.seen if s.group == group]
+
+
+def side_of(items: Sequence[Seen]) -> str | None:
+    """ "left", "right" or "both" for things that all lie clearly to a side."""
+    sides = {("left" if s.centre < 0.43 else "right" if s.centre > 0.57 else "middle") for s in items}
+    if not sides or "middle" in sides:
+        return None
+    return "both" if len(sides) == 2 else sides.pop()
+
+
+def colours_are_plain(item: Seen, drive: Drive) -> bool:
+    """Whether the paint of a vehicle can be told: not from afar, at night or in fog."""
+    return item.gap < 30 and drive.look.time_of_day != "night" and drive.look.weather != "fog"
 
 
 def _group(kind: str) -> str:
@@ -137,6 +152,7 @@ def _see(frame: Frame, drive: Drive) -> list[Seen]:
                 y1 / height,
                 bool(plain),
                 actor,
+                _ahead(drive, actor, NOW)[0] - actor.size[1] / 2 if actor else float("inf"),
             )
         )
     return out

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from leo_drive.data.synthetic import labels
-from leo_drive.data.synthetic.facts import HIDDEN, Facts, Seen
+from leo_drive.data.synthetic.descriptions import open_answers
+from leo_drive.data.synthetic.facts import HIDDEN, Facts, colours_are_plain, side_of
 from leo_drive.data.synthetic.traffic import COLOURS
 from leo_drive.data.synthetic.wording import wordings
 from leo_drive.data.synthetic.world import generator
@@ -41,6 +42,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 ACTION_KINDS = (
     "ego_motion", "ego_speed", "lead_braking", "approaching", "attention", "what_to_do", "justification",
 )  # fmt: skip
+_DISTANCES = {"close": "close", "medium": "at a medium distance", "far": "far away"}
 _PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians", "cyclist": "cyclists"}
 
 
@@ -49,7 +51,7 @@ class Question:
     """A question about a clip and its true answer.
 
     Attributes:
-        kind: which kind, one of CHOICES or "description".
+        kind: which kind, one of CHOICES or OPEN_KINDS.
         subject: what it asks about, "" where the kind says it all.
         text, answer: as a person would put them.
         value: the answer as one of `choices`; both empty for open questions.
@@ -71,21 +73,13 @@ def _yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def _place(items: list[Seen]) -> str | None:
-    """ "left", "right" or "both" for things that all lie clearly to a side."""
-    sides = {("left" if s.centre < 0.43 else "right" if s.centre > 0.57 else "middle") for s in items}
-    if not sides or "middle" in sides:
-        return None
-    return "both" if len(sides) == 2 else sides.pop()
-
-
 def _scenery(f: Facts) -> Iterator[Finding]:
     yield from _presence(f)
     for group, plural in _PLURALS.items():
         seen = [s for s in f.of(group) if s.share > HIDDEN]
         plain = [s for s in seen if s.plain]
-        side = _place(seen if len(plain) == len(seen) else [])
-        if side is None and plain and {"left", "right"} <= {str(_place([s])) for s in plain}:
+        side = side_of(seen if len(plain) == len(seen) else [])
+        if side is None and plain and {"left", "right"} <= {str(side_of([s])) for s in plain}:
             side = "both"
         if side:
             where = "on both sides" if side == "both" else f"on the {side}"
@@ -104,6 +98,7 @@ def _scenery(f: Facts) -> Iterator[Finding]:
         full = "There is no traffic light." if f.light == "none" else f"The traffic light is {f.light}."
         yield "traffic_light", "", f.light, full
     yield from _ahead_facts(f)
+    yield from _beside_facts(f)
     if f.crossing is not None:
         full = (
             "Yes, a pedestrian is crossing in front of us."
@@ -125,7 +120,7 @@ def _presence(f: Facts) -> Iterator[Finding]:
         where = ""
         if subject in _PLURALS:
             seen = [s for s in f.of(subject) if s.share > HIDDEN]
-            side = _place(seen) if all(s.plain for s in seen) else None
+            side = side_of(seen) if all(s.plain for s in seen) else None
             if side in ("left", "right"):
                 where = f" on the {side}"
             if len(seen) > 1:
@@ -147,17 +142,35 @@ def _ahead_facts(f: Facts) -> Iterator[Finding]:
         yield "vehicle_ahead", "", _yes(f.vehicle_ahead), full
     if f.lead is None or f.lead.seen.actor is None:
         return
-    gap = f.lead.gap
-    if gap <= 9:
-        yield "distance", "", "close", "The vehicle ahead is close."
-    elif 12.5 <= gap <= 20:
-        yield "distance", "", "medium", "The vehicle ahead is at a medium distance."
-    elif gap >= 26:
-        yield "distance", "", "far", "The vehicle ahead is far away."
-    look = f.drive.look
-    if gap < 30 and look.time_of_day != "night" and look.weather != "fog":
+    if value := _distance(f.lead.gap):
+        yield "distance", "", value, f"The vehicle ahead is {_DISTANCES[value]}."
+    if colours_are_plain(f.lead.seen, f.drive):
         name = f.lead.seen.actor.colour_name
         yield "colour", "", name, f"The vehicle ahead is {name}."
+
+
+def _beside_facts(f: Facts) -> Iterator[Finding]:
+    """Colour and distance of the nearest vehicle on each side, where it is plain which that is."""
+    for side in ("left", "right"):
+        there = [s for s in f.of("vehicle") if s.share > HIDDEN and side_of([s]) == side]
+        there.sort(key=lambda s: s.gap)
+        if not there or not there[0].plain or any(s.gap < 1.4 * there[0].gap + 2 for s in there[1:]):
+            continue
+        nearest = there[0]
+        if value := _distance(nearest.gap):
+            yield "distance", side, value, f"The nearest vehicle on the {side} is {_DISTANCES[value]}."
+        if nearest.actor is not None and colours_are_plain(nearest, f.drive):
+            name = nearest.actor.colour_name
+            yield "colour", side, name, f"The nearest vehicle on the {side} is {name}."
+
+
+def _distance(gap: float) -> str | None:
+    """A gap in metres in words, None between two of them."""
+    if gap <= 9:
+        return "close"
+    if 12.5 <= gap <= 20:
+        return "medium"
+    return "far" if gap >= 26 else None
 
 
 def _surroundings(f: Facts) -> Iterator[Finding]:
@@ -331,40 +344,6 @@ def short_answer(kind: str, value: str, full: str) -> str:
     return _SHORT.get(value, value[0].upper() + value[1:] + ".")
 
 
-def describe(f: Facts) -> str:
-    """One or two sentences of true things, the most important first."""
-    look = f.drive.look
-    light = {"day": "by day", "dusk": "at dusk", "night": "at night"}[look.time_of_day]
-    air = {"rain": " in the rain", "fog": " in fog"}.get(look.weather, "")
-    road = {
-        "city": "a city street",
-        "suburb": "a street in a suburb",
-        "rural": "a country road",
-        "highway": "a highway",
-    }
-    first = f"We are on {road[f.drive.place]} {light}{air}."
-    parts = []
-    if f.crossing:
-        parts.append("a pedestrian is crossing in front of us")
-    if f.light in ("red", "amber", "green"):
-        parts.append(f"the traffic light is {f.light}")
-    if f.lead is not None and f.lead.seen.actor is not None:
-        state = " and braking" if f.lead.braking else ""
-        parts.append(f"there is a {f.lead.seen.actor.kind} ahead of us{state}")
-    for group, plural in (("cyclist", "cyclists"), ("pedestrian", "pedestrians")):
-        seen = [s for s in f.of(group) if s.share > HIDDEN]
-        side = _place(seen) if all(s.plain for s in seen) else None
-        if side and not (group == "pedestrian" and f.crossing):
-            where = "on both sides" if side == "both" else f"on the {side}"
-            parts.append(f"there are {plural} {where}" if len(seen) > 1 else f"there is a {group} {where}")
-    if not parts and f.vehicle_ahead is False:
-        parts.append("the road ahead of us is clear")
-    if not parts:
-        return first
-    second = parts[0] if len(parts) == 1 else f"{parts[0]}, and {parts[1]}"
-    return f"{first} {second[0].upper()}{second[1:]}."
-
-
 def ask(f: Facts) -> list[Question]:
     """Every question that the clip settles, one wording each; the wording never depends on the answer."""
     out: list[Question] = []
@@ -380,6 +359,7 @@ def ask(f: Facts) -> list[Question]:
         out.append(Question(kind, subject, text, answer, value, choices))
         del number
     rng = generator(f.drive.seed, 78)
-    ways = wordings("description")
-    out.append(Question("description", "", ways[int(rng.integers(len(ways)))], describe(f), "", ()))
+    for kind, subject, answer in open_answers(f):
+        ways = wordings(kind, subject)
+        out.append(Question(kind, subject, ways[int(rng.integers(len(ways)))], answer, "", ()))
     return out

@@ -46,6 +46,24 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "tree": (("a tree", "trees"), ("a tree or bush", "trees or bushes")),
     "building": (("a building", "buildings"), ("a house or other building", "houses or other buildings")),
+    "left": (("the nearest vehicle on the left", ""), ("the closest vehicle to the left", "")),
+    "right": (("the nearest vehicle on the right", ""), ("the closest vehicle to the right", "")),
+    "vehicles": (("", "vehicles"), ("", "cars and other vehicles")),
+    "people": (("", "people"), ("", "pedestrians and cyclists")),
+}
+_ABOUT_ONE: dict[str, tuple[str, ...]] = {
+    "distance": (
+        "How far away is {a}?",
+        "How close is {a}?",
+        "What is the distance to {a}?",
+        "How far are we from {a}?",
+    ),
+    "colour": (
+        "What colour is {a}?",
+        "What color is {a}?",
+        "What is the colour of {a}?",
+        "Tell me the colour of {a}.",
+    ),
 }
 
 _TEMPLATES: dict[str, tuple[str, ...]] = {
@@ -283,6 +301,16 @@ _TEMPLATES: dict[str, tuple[str, ...]] = {
         "Tell me about the scene.",
         "Describe the driving scene.",
     ),
+    "objects": (
+        "List the {many}.",
+        "List the {many} {view}.",
+        "Which {many} are there, and where?",
+        "Which {many} do you see?",
+        "Describe the {many} around {us}.",
+        "What {many} are {view}?",
+        "Where are the {many}?",
+    ),
+    **{f"{kind} {side}": ways for kind, ways in _ABOUT_ONE.items() for side in ("left", "right")},
 }
 
 
