@@ -69,6 +69,12 @@ class TrainingModel(nn.Module):
         frozen = [name for name, parameter in self.named_parameters() if not parameter.requires_grad]
         return [*(f"leo.{tied}" for tied in self.leo.all_tied_weights_keys), *frozen]
 
+    @property
+    def _no_split_modules(self) -> list[str]:
+        # Where FSDP looks for the layers to shard one by one; it refuses names that the model does not have.
+        present = {type(module).__name__ for module in self.leo.modules()}
+        return [name for name in self.leo._no_split_modules or () if name in present]
+
     def tie_weights(self) -> None:
         """The tied weights are LEO's."""
         self.leo.tie_weights()
