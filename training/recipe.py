@@ -32,6 +32,7 @@ class DataSource(_Strict):
             have no answer in the picture, so name the kinds to keep out in `without_kinds`. Named pictures,
             such as DriveLM's cameras, are always shown all.
         max_tiles: tiles to share out among the frames; the model's unless told.
+        system: the system message of this source's samples; the example's own or the model's unless told.
         labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
         label_classes: "fine" for the generator's eighteen classes, "coarse" when the maps hold only the first
             twelve of them, the last of which is then whatever nobody labelled.
@@ -45,6 +46,7 @@ class DataSource(_Strict):
     weight: float = Field(1.0, gt=0)
     frames: int = Field(5, ge=1)
     max_tiles: int | None = Field(None, ge=1)
+    system: str | None = None
     without_kinds: tuple[str, ...] = ()
     labels: str = "labels/train"
     label_classes: Literal["fine", "coarse"] = "fine"
@@ -93,11 +95,22 @@ class Lora(_Strict):
     dropout: float = Field(0.05, ge=0, lt=1)
 
 
+class Settings(_Strict):
+    """What of a `LeoConfig` may change without other weights; None leaves it as it is."""
+
+    trained_frames: int | None = Field(None, ge=1)
+    max_tiles: int | None = Field(None, ge=1)
+    use_thumbnail: bool | None = None
+    system_message: str | None = None
+
+
 class Recipe(_Strict):
     """One stage of training; paths are relative to where the command is run.
 
     Attributes:
         model: a model folder to start from, or the name of a new model in `training.new_model`.
+        settings: of the model's configuration, in place of those it came with: trained_frames, max_tiles,
+            use_thumbnail, system_message.
         train: the parts whose weights move; all others are frozen.
         data: what is learned from.
         validation: held-out data; the checkpoint that does best on it is the result.
@@ -122,13 +135,14 @@ class Recipe(_Strict):
         gradient_checkpointing: compute activations again instead of keeping them.
         vision_cache: folder of encoded pictures, shared by all runs with the same encoders; only with frozen
             branches and without augmentation.
-        fsdp: PyTorch FSDP options for Trainer, such as {"fsdp_version": 2}.
+        fsdp: PyTorch FSDP options for Trainer, such as {"version": 2}.
         deepspeed: a DeepSpeed configuration file.
         save_steps, eval_steps, log_steps: optimizer steps between checkpoints, validations, records.
         workers: processes that read data.
     """
 
     model: str
+    settings: Settings = Settings()
     train: tuple[Part, ...] = Field(min_length=1)
     data: tuple[DataSource, ...] = Field(min_length=1)
     validation: tuple[DataSource, ...] = ()
@@ -187,6 +201,11 @@ class Recipe(_Strict):
             )
         return self
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the weights are shared out to processes."""
+        return self.fsdp is not None or self.deepspeed is not None
+
 
 def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
@@ -215,6 +234,7 @@ def _first_fault(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
         return f"{place}: {message}" if place else message
-    names = [name for model in (Recipe, DataSource, Augmentation, Lora) for name in model.model_fields]
+    models = (Recipe, Settings, DataSource, Augmentation, Lora)
+    names = [name for model in models for name in model.model_fields]
     near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
     return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")

@@ -47,6 +47,6 @@ def _kept(example: Example, source: DataSource) -> Example:
         example.pictures[last],
         conversations,
         example.names,
-        example.system,
+        source.system or example.system,
         example.label_maps[last],
     )

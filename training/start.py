@@ -11,7 +11,7 @@ from transformers import BitsAndBytesConfig, Trainer
 
 from leo_drive.errors import InputError
 from leo_drive.inference.load import open_model
-from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
+from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from training.new_model import NEW_MODELS
 from training.recipe import Lora, Recipe
 from training.sources import read_source
@@ -28,6 +28,7 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
         leo, processor = NEW_MODELS[recipe.model](texts(recipe))
     else:
         leo, processor = _open(recipe)
+    apply_settings(recipe, leo.config, processor)
     _set_drop_path(leo, recipe.drop_path)
     if recipe.gradient_checkpointing:
         # Not reentrant: the inputs of a frozen part need no gradient of their own.
@@ -37,6 +38,13 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
     if recipe.lora:
         _add_lora(leo, recipe.lora)
     return leo, processor
+
+
+def apply_settings(recipe: Recipe, config: LeoConfig, processor: LeoProcessor) -> None:
+    """Change a model's configuration as the recipe says, and let its processor follow."""
+    for name, value in recipe.settings.model_dump(exclude_none=True).items():
+        setattr(config, name, value)
+    processor.use_config(config)
 
 
 def finish_model(
@@ -51,14 +59,14 @@ def finish_model(
         leo.load_state_dict(rest, strict=False)
         _add_lora(leo, recipe.lora)
         set_peft_model_state_dict(leo.language_model, adapter)
+    state = None
     if recipe.lora:
         leo.language_model = leo.language_model.merge_and_unload()
-        state = None
-    elif recipe.fsdp is not None or recipe.deepspeed:
+    elif recipe.sharded:
         whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
         state = {n.removeprefix("leo."): t for n, t in whole.items() if n.startswith("leo.")}
-    else:
-        state = None
+        # Gathered from all processes, tied weights have become two.
+        state = {n: t for n, t in state.items() if n not in leo.all_tied_weights_keys}
     if trainer.args.should_save:
         _without_training_options(leo)
         leo.eval().save_pretrained(folder, state_dict=state)

@@ -114,7 +114,7 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         seed=recipe.seed,
         use_cpu=not cuda,
         bf16=bf16,
-        fsdp="full_shard auto_wrap" if recipe.fsdp is not None else None,
+        fsdp=recipe.fsdp is not None,
         fsdp_config=recipe.fsdp,
         deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
     )
@@ -153,14 +153,14 @@ def train(recipe: Recipe) -> Path:
     if cache is not None:
         clips = [s for s in (*sources, *held_out) if isinstance(s, QuestionClips)]
         fill_cache(cache, leo, clips, state)
-    model = TrainingModel(leo, recipe.answer_weight, recipe.dense_weight)
+    model = TrainingModel(leo, recipe.answer_weight, recipe.dense_weight, recipe.sharded)
     steps = total_steps(recipe, sum(map(len, sources)))
     arguments = training_arguments(recipe, steps, state.num_processes)
     weights = [source.weight for source in recipe.data]
     group = recipe.batch_size if recipe.group_by_length else 0
     records = Records(recipe.output)
     callbacks: list[TrainerCallback] = [records]
-    if held_out and isinstance(held_out[0], QuestionClips) and recipe.fsdp is None and not recipe.deepspeed:
+    if held_out and isinstance(held_out[0], QuestionClips) and not recipe.sharded:
         callbacks.append(SampleAnswers(Leo(leo, processor), held_out[0], records))
     trainer = LeoTrainer(
         model=model,

@@ -20,10 +20,22 @@ LOSSES = ("answer_loss", "dense_loss")
 
 
 class TrainingModel(nn.Module):
-    """LEO and, while it learns, its dense heads: one module for the optimizer and the checkpoints."""
+    """LEO and, while it learns, its dense heads: one module for the optimizer and the checkpoints.
 
-    def __init__(self, leo: LeoForConditionalGeneration, answer_weight: float, dense_weight: float) -> None:
+    Args:
+        sharded: the weights are shared out to processes, which load only checkpoints that hold all of them;
+            otherwise checkpoints leave out what is frozen.
+    """
+
+    def __init__(
+        self,
+        leo: LeoForConditionalGeneration,
+        answer_weight: float,
+        dense_weight: float,
+        sharded: bool = False,
+    ) -> None:
         super().__init__()
+        self.sharded = sharded
         self.leo = leo
         self.weights = {"answer_loss": answer_weight, "dense_loss": dense_weight}
         self.dense = DenseHeads(leo) if dense_weight else None
@@ -82,6 +94,8 @@ class TrainingModel(nn.Module):
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """What learns, and tied weights once: safetensors refuses two names for one tensor."""
         state = super().state_dict(*args, **kwargs)
+        if self.sharded:
+            return state
         for name in self._keys_to_ignore_on_save:
             # A caller may ask under a prefix, as torch does for nested modules.
             state.pop(f"{kwargs.get('prefix', '')}{name}", None)

@@ -1,5 +1,6 @@
 """A tiny model and a few generated drives to train it on."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,3 +58,9 @@ def recipe_file(tmp_path, drives, tiny) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def losses(folder: Path) -> list[tuple[str, str, str]]:
+    """Step, loss and learning rate of every row of a run's log."""
+    with (folder / "log.csv").open() as file:
+        return [(row["step"], row["loss"], row["learning_rate"]) for row in csv.DictReader(file)]

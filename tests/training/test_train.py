@@ -1,6 +1,5 @@
 """The trainer on generated drives, from the repository's root, as users run it."""
 
-import csv
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ import leo_drive
 from leo_drive.data.lingoqa import read_part
 from leo_drive.errors import LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration
+from tests.training.conftest import losses
 from training.recipe import read_recipe
 from training.train import last_whole_checkpoint, train
 
@@ -29,11 +29,6 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess:
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return LeoForConditionalGeneration.from_pretrained(folder).state_dict()
-
-
-def losses(folder: Path) -> list[tuple[str, str, str]]:
-    with (folder / "log.csv").open() as file:
-        return [(row["step"], row["loss"], row["learning_rate"]) for row in csv.DictReader(file)]
 
 
 def test_both_stages_run_from_the_root_and_the_result_answers(tmp_path, recipe_file, drives, tiny):

@@ -1,0 +1,46 @@
+"""Weights sharded over processes: the same training, and a finished model that is whole."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from leo_drive.model import LeoForConditionalGeneration
+from tests.training.conftest import losses
+from training.recipe import read_recipe
+from training.train import train
+
+ROOT = Path(__file__).parents[2]
+
+
+def launch(recipe: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command += ["-m", "tests.training.fsdp_on_cpu", str(recipe)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_fsdp_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, recipe_file):
+    options = {"batch_size": 4, "dense_weight": 0, "train": ["projectors", "language_model"]}
+    train(read_recipe(recipe_file(tmp_path / "one", **options)))
+    fsdp = {"version": 2, "reshard_after_forward": True, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}
+    recipe = recipe_file(tmp_path / "sharded", fsdp=fsdp, **options)
+    run = tmp_path / "sharded" / "run"
+    launch(recipe)
+    # As if it had been stopped after its first checkpoint.
+    shutil.rmtree(run / "model")
+    shutil.rmtree(run / "checkpoints" / "checkpoint-4")
+    launch(recipe)
+    whole, sharded = losses(tmp_path / "one" / "run"), losses(run)
+    assert [step for step, *_ in sharded] == [step for step, *_ in whole]
+    for (_, ours, _), (_, theirs, _) in zip(sharded, whole, strict=True):
+        if ours and theirs:
+            assert abs(float(ours) - float(theirs)) < 1e-3
+    expected = LeoForConditionalGeneration.from_pretrained(tmp_path / "one" / "run" / "model").state_dict()
+    found = LeoForConditionalGeneration.from_pretrained(run / "model").state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, atol=2e-4, rtol=1e-3, msg=name)
