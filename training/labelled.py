@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from leo_drive.data.synthetic.labels import CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
+from leo_drive.data.synthetic.labels import COARSE, CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
 from leo_drive.model import LeoProcessor
 from training.augment import move, recolour
 from training.data import Sample
@@ -43,7 +43,7 @@ class LabelledFrames:
         picture, labels = self._fitted(index, rng)
         if rng.random() < self.augmentation.paste:
             other, other_labels = self._fitted(int(rng.integers(len(self))), rng)
-            pasted = np.isin(other_labels, [c for c in MOVABLE if rng.random() < 0.5])
+            pasted = np.isin(COARSE[other_labels], [c for c in MOVABLE if rng.random() < 0.5])
             picture = np.where(pasted[:, :, None], other, picture)
             labels = np.where(pasted, other_labels, labels)
         tile = Image.fromarray(recolour(picture, self.augmentation, rng))

@@ -34,7 +34,7 @@ class DataSource(_Strict):
         max_tiles: tiles to share out among the frames; the model's unless told.
         system: the system message of this source's samples; the example's own or the model's unless told.
         labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
-        label_classes: "fine" for the generator's eighteen classes, "coarse" when the maps hold only the first
+        label_classes: "fine" for all of the generator's classes, "coarse" when the maps hold only the first
             twelve of them, the last of which is then whatever nobody labelled.
     """
 

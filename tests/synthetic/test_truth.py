@@ -11,6 +11,7 @@ from leo_drive.data.synthetic.ego import NOW
 from leo_drive.data.synthetic.facts import HIDDEN, gather, side_of
 from leo_drive.data.synthetic.questions import COUNTS, ask
 from leo_drive.data.synthetic.render import render
+from leo_drive.data.synthetic.traffic import COLOURS
 from tests.synthetic.conftest import SMALL
 
 PEOPLE = {"pedestrian": labels.PEDESTRIAN, "cyclist": labels.CYCLIST}
@@ -172,8 +173,10 @@ def test_the_nearest_on_a_side_is_the_largest_there_and_has_its_paint(scenes):
             there = [s for s in facts.of("vehicle") if s.share > HIDDEN and side_of([s]) == side]
             nearest = min(there, key=lambda s: s.gap)
             assert nearest.actor.colour_name == colour
-            body = frame.image[(frame.instances == nearest.instance) & (frame.labels == labels.VEHICLE)]
-            if colour in ("red", "blue") and len(body):
+            painted = (frame.instances == nearest.instance) & (frame.labels == labels.PAINTED[colour])
+            body = frame.image[painted]
+            assert len(body)
+            if colour in ("red", "blue"):
                 warmth = body[:, 0].astype(int) - body[:, 2]
                 low, high = np.percentile(warmth, (10, 90))
                 assert (high > 20) if colour == "red" else (low < -20)
@@ -196,3 +199,9 @@ def test_objects_are_listed_with_their_sides(scenes):
                 assert (f"on the {side_of([seen])}" if side_of([seen]) else "ahead") in sentence
                 listed += 1
     assert listed > 30
+
+
+def test_every_paint_has_its_class():
+    assert tuple(labels.PAINTED) == COLOURS
+    assert len(LABELS) == len(labels.COARSE) == len(labels.PALETTE)
+    assert {labels.COARSE[number] for number in labels.PAINTED.values()} == {labels.VEHICLE}

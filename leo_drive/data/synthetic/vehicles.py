@@ -49,7 +49,7 @@ class _Painter:
         self._turn = view.rotation @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
         self._shift = view.rotation @ np.array([-dx, -dy, -view.eye[2]])
         self.detail = self.depth < 60
-        self.tag = actor.instance * 32 + labels.VEHICLE
+        self.tag = actor.instance * 32 + labels.PAINTED.get(actor.colour_name, labels.VEHICLE)
         look = canvas.look
         self.sides = {
             "rear": look.facing_sun(self.heading + np.pi),
