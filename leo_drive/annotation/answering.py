@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from leo_drive.annotation.feed import Pending
 from leo_drive.annotation.job import Job
 from leo_drive.annotation.questions import Question
-from leo_drive.annotation.store import Row
+from leo_drive.annotation.store import FAILED, NOT_ASKED, OK, SKIPPED, Row
 from leo_drive.annotation.values import value_of
 from leo_drive.errors import LeoDriveError
 from leo_drive.inference import Answer, Leo
 from leo_drive.inference.many import ClipBatch
-
-OK, FAILED, SKIPPED, NOT_ASKED = "ok", "failed", "skipped", "not_asked"
 
 
 def answer(leo: Leo, items: Sequence[Pending], job: Job) -> list[Row]:

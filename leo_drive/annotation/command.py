@@ -8,9 +8,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,13 +18,18 @@ from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
 from leo_drive.terminal import complain, out, print_json, spinner
 
+if TYPE_CHECKING:
+    from leo_drive.annotation.workers import Workers
+    from leo_drive.inference import Leo
+
 EVERY, SECONDS = 5.0, 5.0
 
 ANNOTATE_EXAMPLES = (
     "Examples:\n\n"
     "leo-drive annotate fleet/ --questions hazards --out night\n\n"
     "leo-drive annotate a.mp4 b.mcap --questions mine.yaml --out night --every 10 --frames 5\n\n"
-    "leo-drive annotate fleet/ --questions hazards --out night --retry-failed"
+    "leo-drive annotate fleet/ --questions hazards --out night --retry-failed\n\n"
+    "leo-drive annotate /nfs/fleet --questions hazards --out night --model models/leo-8b --ray auto"
 )
 
 
@@ -87,6 +92,28 @@ def annotate(
         float, typer.Option(help="Seconds for opening a log, and for each of its windows.", min=1)
     ] = 120.0,
     part_rows: Annotated[int, typer.Option(help="Rows of the table that make a file.", min=1)] = 512,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Share the work out to a Ray cluster: auto (this machine's), HOST:PORT, or local.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="With --ray: models at work; as many as fit.", min=1, show_default=False),
+    ] = None,
+    worker_cpus: Annotated[
+        float | None, typer.Option(help="With --ray: CPUs of each worker.", min=0.1, show_default=False)
+    ] = None,
+    worker_gpus: Annotated[
+        float | None,
+        typer.Option(
+            help="With --ray: GPUs of each; 1 where there are any, 0.5 lets two share one.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
     add: Annotated[
         bool, typer.Option("--add", help="Ask only the questions that are new in the set.")
     ] = False,
@@ -104,45 +131,55 @@ def annotate(
     _check_positive("every", every)
     _check_positive("seconds", seconds)
     asked = read_questions(questions)
-    opening = {"rate": rate, "sweeps": sweeps or None}
+    opening: dict[str, Any] = {"rate": rate, "sweeps": sweeps or None}
+    if ray is None and (workers, worker_cpus, worker_gpus) != (None, None, None):
+        raise InputError("--workers, --worker-cpus and --worker-gpus are of a Ray cluster; give --ray too")
     # All that can be wrong before the model loads.
     writable_folder(out_dir)
     with spinner("looking for logs"):
         found = find_logs(logs, **opening)
-    with spinner(f"loading {model}"):
-        from leo_drive.annotation.job import Asking, Job
-        from leo_drive.annotation.progress import showing
-        from leo_drive.annotation.report import write_report
-        from leo_drive.annotation.run import annotate as run
-        from leo_drive.evaluation.partial import what_answers_depend_on
-        from leo_drive.inference import load
-        from leo_drive.inference.load import configured_frames
+    with ExitStack() as stack:
+        with spinner(f"loading {model}"):
+            from leo_drive.annotation.job import Asking, Job, model_facts
+            from leo_drive.annotation.progress import showing
+            from leo_drive.annotation.report import write_report
+            from leo_drive.annotation.run import annotate as run
+            from leo_drive.inference import load
+            from leo_drive.inference.load import configured_frames
 
-        frames = frames or asked.frames or configured_frames(model)
-        leo = load(model, device=device, dtype=dtype)
-    job = Job(
-        questions=asked,
-        cutting=Cutting(
-            every=every or asked.every or EVERY,
-            seconds=seconds or asked.seconds or SECONDS,
-            frames=frames,
-            scenes=scenes,
-            skip_similar=skip_similar,
-            cameras=tuple(camera or ()),
-            together=together,
-        ),
-        asking=Asking(max_tokens, policy, max_tiles),
-        model=model,
-        model_hash=what_answers_depend_on(leo, [])["weights"],
-        dtype=str(leo.model.dtype).removeprefix("torch."),
-        batch=batch,
-        time_limit=time_limit,
-        opening=opening,
-        part_rows=part_rows,
-    )
-    command = shlex.join(["leo-drive", *sys.argv[1:]])
-    with stopping() as stop, showing() as progress:
-        tally = run(leo, found, job, out_dir, add, retry_failed, command, progress, stop)
+            frames = frames or asked.frames or configured_frames(model)
+            answering: Leo | Workers
+            if ray is None:
+                answering = load(model, device=device, dtype=dtype)
+                facts = model_facts(answering)
+            else:
+                from leo_drive.annotation.cluster import Cluster
+
+                pool = (workers, worker_cpus, worker_gpus)
+                answering = stack.enter_context(Cluster(ray, model, device, dtype, *pool))
+                facts = answering.facts()
+        job = Job(
+            questions=asked,
+            cutting=Cutting(
+                every=every or asked.every or EVERY,
+                seconds=seconds or asked.seconds or SECONDS,
+                frames=frames,
+                scenes=scenes,
+                skip_similar=skip_similar,
+                cameras=tuple(camera or ()),
+                together=together,
+            ),
+            asking=Asking(max_tokens, policy, max_tiles),
+            model=model,
+            **facts,
+            batch=batch,
+            time_limit=time_limit,
+            opening=opening,
+            part_rows=part_rows,
+        )
+        command = shlex.join(["leo-drive", *sys.argv[1:]])
+        with stopping() as stop, showing() as progress:
+            tally = run(answering, found, job, out_dir, add, retry_failed, command, progress, stop)
     stopped = tally.logs_done < tally.logs
     if not stopped:
         with spinner("writing the report"):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -37,7 +37,11 @@ class Decoder:
         self._tasks: Connection | None = None
         self._messages: Connection | None = None
 
-    def cut(self, task: Task) -> Iterator[Message]:
+    def start(self) -> None:
+        """Starts the process ahead of the first log, which then does not wait for it."""
+        self._started()
+
+    def cut(self, task: Task) -> Generator[Message, None, None]:
         """The messages of `leo_drive.annotation.log.cut_log`; a hang or a crash is a Broken at its end."""
         try:
             tasks, messages = self._started()

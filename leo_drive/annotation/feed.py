@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Job, plan
-from leo_drive.annotation.log import Broken, Cut, Opened, Task, describe
-from leo_drive.annotation.store import Done
+from leo_drive.annotation.log import Broken, Cut, Message, Opened, Task, describe
+from leo_drive.annotation.shares import Key, Share
 from leo_drive.annotation.windows import Window
 from leo_drive.clips.clip import Clip
-from leo_drive.clips.discovery import LogEntry
-from leo_drive.inference import Leo
-from leo_drive.inference.many import PreparedClip, prepare
+from leo_drive.inference.many import PreparedClip, Preparer
+from leo_drive.model import LeoProcessor
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class LogOpened:
-    """A log was opened; `pending` of its windows have questions to be asked."""
+    """A log was opened; `pending` of its windows have questions to be asked, by this worker or by others."""
 
     log: str
     pending: int
-
-
-@dataclass(frozen=True)
-class LogDone:
-    """All of a log has been given."""
-
-    log: str
 
 
 @dataclass(frozen=True)
@@ -65,36 +58,35 @@ class BlockDone:
 _PATIENCE = 0.5
 """Seconds between looks at whether to stop."""
 
-Item = Pending | LogOpened | LogDone | BlockDone
+Item = Pending | LogOpened | BlockDone
 
 
 class Feed:
     """Everything pending in some logs, in order, made on a thread of its own.
 
     Args:
-        blocks: logs in the order in which they are asked.
-        done: what the table has already, by log.
+        blocks: shares of logs in the order in which they are asked.
+        decoder: cuts the logs; nobody else uses it meanwhile.
         ahead: windows that may be ready before they are wanted.
         stop: once set, the iteration ends where it would have to wait.
 
-    Iterate once; `close` ends the thread and its decoder.
+    Iterate once; `close` ends the thread.
     """
 
     def __init__(
         self,
-        leo: Leo,
+        processor: LeoProcessor,
         job: Job,
-        blocks: Sequence[Sequence[LogEntry]],
-        done: dict[str, Done],
+        blocks: Iterable[Sequence[Share]],
+        decoder: Decoder,
         ahead: int,
         stop: threading.Event | None = None,
     ) -> None:
         self._stop = stop
-        self._leo, self._job, self._blocks, self._done = leo, job, blocks, done
-        self._ids = tuple(job.questions.by_id())
+        self._processor, self._job, self._blocks, self._decoder = processor, job, blocks, decoder
+        self._preparer = Preparer(processor)
         self._items: queue.Queue[Item | BaseException | None] = queue.Queue(max(1, ahead))
         self._closed = threading.Event()
-        self._decoder = Decoder(job.time_limit)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __iter__(self) -> Iterator[Item]:
@@ -124,8 +116,8 @@ class Feed:
     def _run(self) -> None:
         try:
             for block in self._blocks:
-                for entry in block:
-                    for item in self._log(entry):
+                for share in block:
+                    for item in self._log(share):
                         self._items.put(item)
                         if self._closed.is_set():
                             return
@@ -133,53 +125,57 @@ class Feed:
         except BaseException as error:
             self._items.put(error)
         finally:
-            self._decoder.close()
             self._items.put(None)
 
-    def _log(self, entry: LogEntry) -> Iterator[Item]:
-        done = self._done.pop(entry.name, None) or Done()
-        if done.covers(set(self._ids)):
-            return
-        # What the log as a whole failed at stays failed until --retry-failed asks for it.
-        ids = tuple(i for i in self._ids if i not in done.failed)
-        covered = {
-            key: done.repeats.get(key) for key, values in done.windows.items() if set(ids) <= values.keys()
-        }
-        windows: dict[tuple[str, int], Window] = {}
-        total: int | None = None
-        messages = self._decoder.cut(Task(entry, self._job.cutting, covered))
-        for message in messages:
-            if isinstance(message, Opened):
-                windows = {(c, w.index): w for c, ws in message.windows.items() for w in ws}
-                total = len(windows)
-                windows = {key: window for key, window in windows.items() if key not in covered}
-                yield LogOpened(entry.name, len(windows))
-            elif isinstance(message, Cut):
-                key = (message.camera, message.window.index)
-                windows.pop(key, None)
-                yield self._pending(entry, message, total, ids, done.windows.get(key, {}))
-            elif isinstance(message, Broken):
-                # Every window that is still owed fails; without any known, the log as a whole.
-                for (camera, _), window in windows.items():
-                    cut = Cut(camera, window, error=message.error)
-                    yield self._pending(entry, cut, total, ids, done.windows.get((camera, window.index), {}))
-                if total is None:
-                    yield Pending(entry.name, None, None, None, ids, error=message.error)
-            if self._closed.is_set():
-                return
-        yield LogDone(entry.name)
+    def _log(self, share: Share) -> Iterator[Item]:
+        name, total = share.entry.name, share.total
+        covered = share.covered(self._job)
+        owed: dict[Key, Window] = {}
+        with closing(self._messages(share, covered)) as messages:
+            for message in messages:
+                if isinstance(message, Opened):
+                    there = {(c, w.index): w for c, windows in message.windows.items() for w in windows}
+                    owed = {key: window for key, window in there.items() if key not in covered}
+                    total = len(there) if total is None else total
+                    yield LogOpened(name, len(owed) if share.pending is None else share.pending)
+                elif isinstance(message, Cut):
+                    owed.pop((message.camera, message.window.index), None)
+                    yield self._pending(share, message, total)
+                elif isinstance(message, Broken):
+                    # Every window that is still owed fails; without any known, the log as a whole.
+                    for (camera, _), window in owed.items():
+                        yield self._pending(share, Cut(camera, window, error=message.error), total)
+                    if total is None:
+                        ids = share.to_ask(self._job)
+                        yield Pending(name, None, None, None, ids, error=message.error)
+                if self._closed.is_set():
+                    return
 
-    def _pending(
-        self, entry: LogEntry, cut: Cut, total: int | None, ids: tuple[str, ...], known: dict[str, str | None]
-    ) -> Pending:
+    def _messages(self, share: Share, covered: dict[Key, float | None]) -> Generator[Message, None, None]:
+        """As the decoder has them, but for what is known of a log that was opened before."""
+        if share.windows is not None:
+            yield Opened(share.windows)
+        if share.error is not None:
+            yield Broken(share.error)
+        elif share.windows is None or any(share.windows.values()):
+            task = Task(share.entry, self._job.cutting, covered, share.windows)
+            with closing(self._decoder.cut(task)) as messages:
+                for message in messages:
+                    if share.windows is None or not isinstance(message, Opened):
+                        yield message
+
+    def _pending(self, share: Share, cut: Cut, total: int | None) -> Pending:
         prepared, error = None, cut.error
         if cut.clip is not None:
             try:
                 prepared = self._prepare(cut.clip)
             except Exception as problem:  # frames of a size that no tile plan fits, say
                 error = describe(problem)
-        asked = tuple(i for i in ids if i not in known)
-        return Pending(entry.name, cut.camera, cut.window, total, asked, known, prepared, error, cut.repeats)
+        known = share.done.windows.get((cut.camera, cut.window.index), {})
+        ids = tuple(i for i in share.to_ask(self._job) if i not in known)
+        return Pending(
+            *(share.entry.name, cut.camera, cut.window, total, ids, known, prepared, error, cut.repeats)
+        )
 
     def _prepare(self, clip: Clip) -> PreparedClip:
-        return prepare(self._leo.processor, clip, plan(self._leo, clip, self._job))
+        return self._preparer.prepare(clip, plan(self._processor, clip, self._job))

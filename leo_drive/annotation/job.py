@@ -1,19 +1,25 @@
-"""What a run does: questions, windows and settings, as plain values that travel to any worker."""
+"""What a run does: questions, windows and settings, as plain values that travel to any worker.
+
+Nothing here imports torch: who only opens logs has no use for it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import QuestionSet
 from leo_drive.clips.clip import Clip
-from leo_drive.inference import Leo
-from leo_drive.model.budget import Policy
+
+if TYPE_CHECKING:
+    from leo_drive.inference import Leo
+    from leo_drive.model import LeoProcessor
+    from leo_drive.model.budget import Policy, TilePlan
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,25 @@ class Job:
         return hashlib.blake2s(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def check_fits(leo: Leo, job: Job) -> None:
+def model_facts(leo: Leo) -> dict[str, str]:
+    """What a Job says of a loaded model: `model_hash` and `dtype`."""
+    from leo_drive.evaluation.partial import what_answers_depend_on
+
+    dtype = str(leo.model.dtype).removeprefix("torch.")
+    return {"model_hash": what_answers_depend_on(leo, [])["weights"], "dtype": dtype}
+
+
+def check_fits(processor: LeoProcessor, job: Job) -> None:
     """Raise InputError when the frames and questions do not fit the model, before anything is decoded."""
     frames = tuple(Image.new("RGB", (640, 360)) for _ in range(job.cutting.frames))
     clip = Clip(frames, tuple(map(float, range(len(frames)))), source=job.questions.name)
-    plan(leo, clip, job)
+    plan(processor, clip, job)
 
 
-def plan(leo: Leo, clip: Clip, job: Job) -> Any:
+def plan(processor: LeoProcessor, clip: Clip, job: Job) -> TilePlan:
     """The clip's tiles, the same whichever of the questions are asked."""
     texts = [question.text for question in job.questions.questions]
     asking = job.asking
-    return leo.processor.plan(
+    return processor.plan(
         clip, texts, (), asking.max_new_tokens, policy=asking.policy, max_tiles=asking.max_tiles
     )

@@ -54,18 +54,22 @@ class Task:
         cutting: how.
         done: (camera, window) that need no frames any more, with the start of the window that each repeats,
             or None for one that was asked about.
+        windows: of each camera, which windows to cut, as an earlier `Opened` had them; all unless told.
+        only_open: say which windows there are, and cut none.
     """
 
     entry: LogEntry
     cutting: Cutting
     done: Mapping[tuple[str, int], float | None] = field(default_factory=dict)
+    windows: Mapping[str, list[Window]] | None = None
+    only_open: bool = False
 
 
 @dataclass(frozen=True)
 class Opened:
     """A log could be opened: the windows of each of its cameras."""
 
-    windows: dict[str, list[Window]]
+    windows: Mapping[str, list[Window]]
 
 
 @dataclass(frozen=True)
@@ -112,13 +116,15 @@ def cut_log(task: Task) -> Iterator[Message]:
         with source:
             try:
                 views = _views(source, task.cutting)
-                windows = {view.name: _windows(source, view, task.cutting) for view in views}
+                windows = task.windows
+                if windows is None:
+                    windows = {view.name: _windows(source, view, task.cutting) for view in views}
             except Exception as error:
                 yield Broken(describe(error))
                 return
             yield Opened(windows)
-            for view in views:
-                yield from _cut_view(view, windows[view.name], task)
+            for view in () if task.only_open else views:
+                yield from _cut_view(view, windows.get(view.name, []), task)
     except Exception as error:  # closing it
         logger.debug("%s: %s", task.entry.name, error)
     yield Finished()

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,15 @@ class Manifest:
 
     def begin(self, job: Job, command: str) -> None:
         """Note that a run begins."""
-        versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
         run = {
             "command": command,
             "started": _now(),
             "finished": None,
-            "versions": {"leo_drive": leo_drive.__version__, "python": platform.python_version(), **versions},
+            "versions": {
+                "leo_drive": leo_drive.__version__,
+                "python": platform.python_version(),
+                **_versions(),
+            },
         }
         self.content = {
             "format": FORMAT,
@@ -107,6 +111,12 @@ class Manifest:
     def _write(self) -> None:
         text = json.dumps(self.content, indent=2, ensure_ascii=True) + "\n"
         write_whole(self.path, text.encode(), self.out)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"leo_drive": leo_drive.__version__, "python": platform.python_version(), **packages}
 
 
 def _change(old: Question, new: Question) -> str:

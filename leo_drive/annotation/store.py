@@ -22,6 +22,9 @@ from leo_drive.errors import InputError, LeoDriveError
 
 Row = dict[str, Any]
 
+OK, FAILED, SKIPPED, NOT_ASKED = "ok", "failed", "skipped", "not_asked"
+"""What `status` may be."""
+
 SCHEMA = pa.schema(
     [
         ("log", pa.string()),

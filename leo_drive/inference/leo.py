@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
-import torch
-
 from leo_drive.clips.clip import Clip
-from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.inference.answer import Answer, confidence
+from leo_drive.inference.answer import Answer
+from leo_drive.inference.decoding import Asked, answer_all
 from leo_drive.inference.prefix import Prefix, compute_prefix
 from leo_drive.inference.streaming import AnswerStream
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
@@ -23,21 +19,13 @@ _PREFIXES_KEPT = 2
 _CACHE_BYTES = 2 * 1024**3
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """New token ids and their log-probabilities, a list a question, and the seconds they took."""
-
-    ids: list[list[int]]
-    logprobs: list[list[float]]
-    seconds: float
-
-
 class Leo:
     """A loaded model with its processor; `leo_drive.load` makes one.
 
     Args:
         cache_bytes: most memory for the keys and values of questions answered together; more questions than
             fit are answered in several batches.
+        prefixes_kept: clips, each as it was tiled, whose encoding and prefill are kept for more questions.
 
     Example:
         >>> import leo_drive
@@ -52,8 +40,10 @@ class Leo:
         processor: LeoProcessor,
         name: str = "leo",
         cache_bytes: int = _CACHE_BYTES,
+        prefixes_kept: int = _PREFIXES_KEPT,
     ) -> None:
         self.model, self.processor, self.name, self.cache_bytes = model.eval(), processor, name, cache_bytes
+        self.prefixes_kept = prefixes_kept
         self._prefixes: OrderedDict[tuple, Prefix] = OrderedDict()
 
     @overload
@@ -100,28 +90,11 @@ class Leo:
         if not questions:
             return []
         prefix, paid = self._prefix(clip, questions, history, max_new_tokens, policy, max_tiles)
-        prompts = [
-            self.processor.prompt(q, prefix.plan.tiles, history, clip.names).question for q in questions
+        asked = [
+            Asked(q, self.processor.prompt(q, prefix.plan.tiles, history, clip.names).question)
+            for q in questions
         ]
-        answers: list[Answer] = []
-        size = min(len(questions), self._batch_size(prefix, max(map(len, prompts)) + max_new_tokens))
-        while len(answers) < len(questions):
-            batch = slice(len(answers), len(answers) + size)
-            try:
-                decoded = self._decode(prefix, prompts[batch], max_new_tokens, generate_options)
-            except torch.OutOfMemoryError:
-                if size == 1:
-                    raise LeoDriveError(
-                        f"{clip.source or 'clip'}: out of memory with one question; use fewer frames or tiles"
-                    ) from None
-                size = max(1, size // 2)
-                continue
-            timings = {**paid, "decode": decoded.seconds}
-            answers += [
-                self._answer(q, ids, logprobs, prefix.clip, timings)
-                for q, ids, logprobs in zip(questions[batch], decoded.ids, decoded.logprobs, strict=True)
-            ]
-        return answers
+        return self._answer(prefix, asked, max_new_tokens, paid, generate_options)
 
     def stream(
         self,
@@ -140,11 +113,11 @@ class Leo:
         """
         prefix, paid = self._prefix(clip, [question], history, max_new_tokens, policy, max_tiles)
         prompt = self.processor.prompt(question, prefix.plan.tiles, history, clip.names).question
+        asked = [Asked(question, prompt)]
 
         def run(**stream_options: Any) -> Answer:
-            decoded = self._decode(prefix, [prompt], max_new_tokens, {**generate_options, **stream_options})
-            timings = {**paid, "decode": decoded.seconds}
-            return self._answer(question, decoded.ids[0], decoded.logprobs[0], clip, timings)
+            options = {**generate_options, **stream_options}
+            return self._answer(prefix, asked, max_new_tokens, paid, options)[0]
 
         return AnswerStream(run, self.processor.tokenizer)
 
@@ -166,68 +139,18 @@ class Leo:
             prefix = compute_prefix(self.model, self.processor, clip, plan)
             paid = prefix.timings
         self._prefixes[key] = prefix  # holds the clip, so its id stays its own
-        while len(self._prefixes) > _PREFIXES_KEPT:
+        while len(self._prefixes) > self.prefixes_kept:
             self._prefixes.popitem(last=False)
         return prefix, paid
 
-    def _batch_size(self, prefix: Prefix, own_tokens: int) -> int:
-        per_question = prefix.bytes_per_token * (len(prefix.ids) + own_tokens)
-        return max(1, self.cache_bytes // per_question)
-
-    @torch.inference_mode()
-    def _decode(
-        self, prefix: Prefix, prompts: Sequence[Sequence[int]], max_new_tokens: int, options: dict[str, Any]
-    ) -> _Decoded:
-        """Generate for a batch of questions on one prefix.
-
-        Shorter questions are padded between prefix and question; the mask hides the padding and positions
-        count what is not hidden, so each question sees what it would see alone.
-        """
-        start = time.perf_counter()
-        pad = self.processor.tokenizer.pad_token_id
-        longest = max(map(len, prompts))
-        rows = [[*prefix.ids, *[pad] * (longest - len(p)), *p] for p in prompts]
-        mask = [[1] * len(prefix.ids) + [0] * (longest - len(p)) + [1] * len(p) for p in prompts]
-        device = self.model.device
-        for name in ("num_beams", "num_return_sequences"):
-            if options.get(name, 1) > 1:
-                raise InputError(
-                    f"{name}={options[name]}: answers are one sequence each; use leo.model.generate"
-                )
-        defaults = {"do_sample": False, "pad_token_id": pad, "eos_token_id": self.processor.end_token_ids}
-        output = self.model.generate(
-            torch.tensor(rows, device=device),
-            attention_mask=torch.tensor(mask, device=device),
-            past_key_values=prefix.cache(len(prompts)),
-            max_new_tokens=max_new_tokens,
-            output_logits=True,
-            return_dict_in_generate=True,
-            **{**defaults, **options},
-        )
-        ids = output.sequences[:, len(rows[0]) :]
-        logprobs = torch.stack(
-            [
-                step.float().log_softmax(-1).gather(1, ids[:, t : t + 1])[:, 0]
-                for t, step in enumerate(output.logits)
-            ],
-            dim=1,
-        )
-        return _Decoded(ids.tolist(), logprobs.tolist(), time.perf_counter() - start)
-
     def _answer(
-        self, question: str, ids: list[int], logprobs: list[float], clip: Clip, timings: dict[str, float]
-    ) -> Answer:
-        ends = [i for i, token in enumerate(ids) if token in self.processor.end_token_ids]
-        length = ends[0] if ends else len(ids)
-        logprobs = logprobs[: length + 1]
-        decode = self.processor.tokenizer.decode
-        return Answer(
-            question=question,
-            text=decode(ids[:length], skip_special_tokens=True).strip(),
-            confidence=confidence(logprobs, self.model.config.confidence_temperature),
-            tokens=tuple(decode([i]) for i in ids[:length]),
-            token_logprobs=tuple(logprobs),
-            timestamps=clip.timestamps,
-            timings=timings,
-            complete=bool(ends),
+        self,
+        prefix: Prefix,
+        asked: Sequence[Asked],
+        max_new_tokens: int,
+        paid: dict[str, float],
+        options: dict[str, Any],
+    ) -> list[Answer]:
+        return answer_all(
+            self.model, self.processor, prefix, asked, max_new_tokens, self.cache_bytes, paid, options
         )

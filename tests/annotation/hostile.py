@@ -62,3 +62,27 @@ class Crashing(LogEntry):
     def open(self) -> Source:
         os.kill(os.getpid(), signal.SIGSEGV)
         raise AssertionError
+
+
+class Meeting(SourceMixin):
+    """A video that shows nothing before two runs' processes look at it, and then takes its time."""
+
+    def __init__(self, video: VideoSource, place: Path) -> None:
+        self._video, self._place = video, place
+        self.cameras, self.name = video.cameras, video.name
+        self.duration, self.last_time, self.rate = video.duration, video.last_time, video.rate
+
+    def frames_at(self, times: Sequence[float], camera: str | None = None) -> list[Frame]:
+        (self._place / str(os.getppid())).touch()  # of the worker whose decoder this is
+        while len(list(self._place.iterdir())) < 2:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        return self._video.frames_at(times, camera)
+
+
+@dataclass(frozen=True)
+class MeetingPlace(LogEntry):
+    """A log that needs two workers; the folder `place` says who has come."""
+
+    def open(self) -> Source:
+        return Meeting(VideoSource(self.path), Path(self.options["place"]))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,10 +13,10 @@ from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import read_questions
 from leo_drive.annotation.run import annotate as annotate_logs
 from leo_drive.annotation.table import Table
-from leo_drive.clips.clip import together
+from leo_drive.clips.clip import Clip, together
 from leo_drive.demo import CLIP
-from leo_drive.inference import Leo
-from leo_drive.inference.many import ClipBatch, prepare
+from leo_drive.inference import Leo, many
+from leo_drive.inference.many import ClipBatch, Preparer
 from tests.annotation.hostile import TwoCameras
 from tests.clips import numbered
 from tests.model.tiny import noise_clip, tiny_leo
@@ -64,7 +65,8 @@ def test_clips_in_one_batch_answer_token_for_token_as_alone():
     clips = [noise_clip(3, seed=seed) for seed in range(4)]
     asked = ["Is there a vehicle ahead?", "What?", "What should the driver do?"]
     tiles = leo.processor.plan(clips[0], asked)
-    batch = ClipBatch(leo, [prepare(leo.processor, clip, tiles) for clip in clips])
+    preparer = Preparer(leo.processor)
+    batch = ClipBatch(leo, [preparer.prepare(clip, tiles) for clip in clips])
     pairs = [(k, question) for question in asked for k in (2, 0, 3, 1)]
     together = batch.ask(pairs, max_new_tokens=16)
     assert len({answer.tokens for answer in together}) > 3, "answers that never differ prove nothing"
@@ -73,8 +75,30 @@ def test_clips_in_one_batch_answer_token_for_token_as_alone():
         assert alone.tokens == answer.tokens
         assert alone.confidence == pytest.approx(answer.confidence, abs=1e-5)
     small = Leo(leo.model, leo.processor, cache_bytes=1)
-    singly = ClipBatch(small, [prepare(leo.processor, clip, tiles) for clip in clips]).ask(pairs, 16)
+    singly = ClipBatch(small, [preparer.prepare(clip, tiles) for clip in clips]).ask(pairs, 16)
     assert [a.tokens for a in singly] == [a.tokens for a in together]
+
+
+def test_a_frame_that_windows_share_is_tiled_and_encoded_once(monkeypatch):
+    leo = Leo(*tiny_leo(tied=False))
+    whole = noise_clip(6)
+    clips = [Clip(whole.frames[i : i + 3], whole.timestamps[i : i + 3]) for i in range(4)]
+    tiles = leo.processor.plan(clips[0], ["What?"])
+    preparer, encoded = Preparer(leo.processor), []
+    prepared = [preparer.prepare(clip, tiles) for clip in clips]
+    assert prepared[0].frames[1] is prepared[1].frames[0]
+    original = many.encode_tiles
+    monkeypatch.setattr(
+        many, "encode_tiles", lambda model, pixels: encoded.append(len(pixels[0])) or original(model, pixels)
+    )
+    answers = ClipBatch(leo, prepared).ask([(k, "What?") for k in range(4)], max_new_tokens=8)
+    assert encoded == [6 * tiles.tiles[0]], "twelve frames are six"
+    for clip, answer in zip(clips, answers, strict=True):
+        alone = Leo(leo.model, leo.processor).ask(clip, "What?", max_new_tokens=8)
+        assert alone.tokens == answer.tokens and alone.timestamps == answer.timestamps
+    # The same frame with another bound on its tiles is not the same.
+    more = replace(tiles, max_tiles=tuple(most + 1 for most in tiles.max_tiles))
+    assert preparer.prepare(clips[0], more).frames[0].key != prepared[0].frames[0].key
 
 
 def test_running_again_asks_nothing_again(annotate, rows, tmp_path, logs):
@@ -253,7 +277,7 @@ def test_the_plan_does_not_depend_on_which_questions_are_left(questions):
     job = Job(asked, Cutting(frames=3), Asking(), "tiny", "0", "float32")
     clip = noise_clip(3)
     texts = [question.text for question in asked.questions]
-    assert plan(leo, clip, job) == leo.processor.plan(clip, texts)
+    assert plan(leo.processor, clip, job) == leo.processor.plan(clip, texts)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from benchmarks.mutate import unaccounted, write_mutants
 from leo_drive.annotation.job import Asking, Job
 from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import read_questions
-from leo_drive.annotation.run import Tally
 from leo_drive.annotation.run import annotate as run_annotate
 from leo_drive.annotation.store import Store, locked
 from leo_drive.annotation.table import Table
+from leo_drive.annotation.tally import Tally
 from leo_drive.clips.discovery import find_logs
 from leo_drive.errors import InputError
 from leo_drive.inference import Leo

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.inference import Leo
+from leo_drive.inference import Leo, decoding
 from leo_drive.inference.answer import confidence
 from leo_drive.inference.prefix import encode_tiles
 from tests.model.tiny import noise_clip, tiny_leo
@@ -93,12 +93,12 @@ def test_a_small_memory_splits_the_batch_and_changes_nothing(leo, clip, monkeypa
     whole = leo.ask(clip, QUESTIONS, max_new_tokens=10)
     small = Leo(leo.model, leo.processor, cache_bytes=1)
     sizes = []
-    original = Leo._decode
+    original = decoding.decode
     monkeypatch.setattr(
-        Leo,
-        "_decode",
-        lambda self, prefix, prompts, *rest: (
-            sizes.append(len(prompts)) or original(self, prefix, prompts, *rest)
+        decoding,
+        "decode",
+        lambda model, processor, prefix, batch, *rest: (
+            sizes.append(len(batch)) or original(model, processor, prefix, batch, *rest)
         ),
     )
     assert [a.tokens for a in small.ask(clip, QUESTIONS, max_new_tokens=10)] == [a.tokens for a in whole]
@@ -106,16 +106,16 @@ def test_a_small_memory_splits_the_batch_and_changes_nothing(leo, clip, monkeypa
 
 
 def test_running_out_of_memory_halves_the_batch(leo, clip, monkeypatch):
-    original, sizes = Leo._decode, []
+    original, sizes = decoding.decode, []
 
-    def limited(self, prefix, prompts, *rest):
-        sizes.append(len(prompts))
-        if len(prompts) > 1:
+    def limited(model, processor, prefix, batch, *rest):
+        sizes.append(len(batch))
+        if len(batch) > 1:
             raise torch.OutOfMemoryError
-        return original(self, prefix, prompts, *rest)
+        return original(model, processor, prefix, batch, *rest)
 
     whole = leo.ask(clip, QUESTIONS, max_new_tokens=10)
-    monkeypatch.setattr(Leo, "_decode", limited)
+    monkeypatch.setattr(decoding, "decode", limited)
     assert [a.tokens for a in leo.ask(clip, QUESTIONS, max_new_tokens=10)] == [a.tokens for a in whole]
     assert sizes == [4, 2, 1, 1, 1, 1]
 
