@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 
-.PHONY: demo test lint train-nano clean
+.PHONY: demo test view lint train-nano clean
 
 # torch and torchvision are resolved together, so that their builds match (docs/install.md).
 $(READY): pyproject.toml
@@ -13,11 +14,20 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 
+# The viewer's tests drive a Chromium: the machine's own if it has one. Where none can be had, they say so.
+$(BROWSER): $(READY)
+	which chromium chromium-browser google-chrome google-chrome-stable > $@ || test -s $@ \
+	  || $(BIN)/playwright install chromium || apt-get install --yes --quiet chromium || true
+	touch $@
+
 demo: $(READY)
 	$(BIN)/python -m leo_drive.demo
 
-test: $(READY)
+test: $(READY) $(BROWSER)
 	$(BIN)/python -m pytest
+
+view: $(READY)
+	$(BIN)/python -m apps.viewer
 
 lint: $(READY)
 	$(BIN)/ruff check .
