@@ -14,7 +14,7 @@ from leo_drive.annotation.command import ANNOTATE_EXAMPLES, annotate
 from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.files import writable_folder
+from leo_drive.evaluation.command import evaluate
 from leo_drive.terminal import one_line_errors, out, print_answers, print_json, progress, spinner
 
 if TYPE_CHECKING:
@@ -167,46 +167,7 @@ app.command(epilog=ANNOTATE_EXAMPLES)(annotate)
 app.command("annotations", epilog=LOOK_EXAMPLES)(look)
 
 
-evaluate = typer.Typer(help="Measure a model.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
-
-
-@evaluate.command(
-    "lingoqa",
-    epilog="Example:\n\nleo-drive evaluate lingoqa --root val_part --model nano --out runs/nano-val",
-)
-def evaluate_lingoqa(
-    root: Annotated[Path, typer.Option(help="A LingoQA part: the folder with val.parquet or train.parquet.")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for predictions.csv and report.json.")],
-    model: ModelOption = "nano",
-    blind: Annotated[bool, typer.Option(help="Also answer from grey frames, for the blind baseline.")] = True,
-    device: DeviceOption = None,
-    dtype: DtypeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Answer every question of a LingoQA part and score the closed ones.
-
-    Run again after it was stopped, it goes on where it was.
-    """
-    from leo_drive.data.lingoqa import read_part
-    from leo_drive.evaluation.report import print_report
-
-    # Both before the model loads: a folder that is wrong should not wait for it.
-    writable_folder(out_dir)
-    with spinner(f"reading {root}"):
-        read_part(root)
-    with spinner(f"loading {model}"):
-        from leo_drive.evaluation.lingoqa import evaluate_part
-        from leo_drive.inference import load
-
-        leo = load(model, device=device, dtype=dtype)
-    with progress("answering") as update:
-        report = evaluate_part(leo, root, out_dir, blind=blind, progress=update)
-    if as_json:
-        print_json(report)
-    else:
-        print_report(report, out)
-        out.print(f"predictions.csv and report.json in {out_dir}", highlight=False, markup=False)
 
 
 @app.command()

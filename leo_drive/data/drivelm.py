@@ -74,23 +74,19 @@ def read_drivelm(
         >>> read_drivelm("drivelm", cameras=["CAM_FRONT"])[0].names     # doctest: +SKIP
         ('CAM_FRONT',)
     """
-    path = _json_file(Path(root))
-    shown = tuple(_known_camera(path, camera) for camera in cameras)
-    if not shown or len(set(shown)) < len(shown):
-        raise InputError(
-            f"{path}: name at least one camera, and each once; got {', '.join(cameras) or 'none'}"
-        )
+    path = drivelm_file(Path(root))
+    shown = known_cameras(path, cameras)
     if tags not in get_args(Tags):
         raise InputError(f"{path}: tags are said as {', '.join(get_args(Tags))}; got {tags!r}")
     scenes = read_json(path, dict[str, _Scene], "DriveLM's layout")
-    images = _images(path, None if nuscenes is None else Path(nuscenes))
+    images = drivelm_images(path, None if nuscenes is None else Path(nuscenes))
     examples = []
     for scene_id, scene in scenes.items():
         for frame_id, frame in scene.key_frames.items():
             where = f"{path}: scene {scene_id}, key frame {frame_id}"
             asked = tuple((qa,) for qa in _questions(where, f"{scene_id}_{frame_id}", frame, shown, tags))
             if asked:
-                pictures = tuple(_picture(where, images, frame, camera) for camera in shown)
+                pictures = tuple(frame_picture(where, images, frame.image_paths, c) for c in shown)
                 examples.append(Example(f"{scene_id}_{frame_id}", pictures, asked, names=shown))
     return examples
 
@@ -123,7 +119,12 @@ def _said(text: str, tags: Tags) -> str:
     return text if tags == "pixels" else _TAG.sub(tag, text)
 
 
-def _json_file(root: Path) -> Path:
+def drivelm_file(root: Path) -> Path:
+    """The JSON file itself, or the only one of a folder.
+
+    Raises:
+        InputError: the folder has none, or several.
+    """
     if not root.is_dir():
         return root
     found = sorted(root.glob("*.json"))
@@ -133,6 +134,23 @@ def _json_file(root: Path) -> Path:
             f"{root}: name DriveLM's JSON file; the folder must hold one of them, it has {names}"
         )
     return found[0]
+
+
+def known_cameras(path: Path, cameras: Sequence[str]) -> tuple[str, ...]:
+    """The cameras, checked.
+
+    Args:
+        path: the data set's, for messages.
+
+    Raises:
+        InputError: none, one twice, or one that nuScenes does not have.
+    """
+    shown = tuple(_known_camera(path, camera) for camera in cameras)
+    if not shown or len(set(shown)) < len(shown):
+        raise InputError(
+            f"{path}: name at least one camera, and each once; got {', '.join(cameras) or 'none'}"
+        )
+    return shown
 
 
 def _known_camera(path: Path, camera: str) -> str:
@@ -145,7 +163,8 @@ def _known_camera(path: Path, camera: str) -> str:
     return camera
 
 
-def _images(path: Path, nuscenes: Path | None) -> ImageFolder:
+def drivelm_images(path: Path, nuscenes: Path | None) -> ImageFolder:
+    """The pictures that belong to a JSON file; `nuscenes` as `read_drivelm` has it."""
     if nuscenes is None:
         beside = path.parent / "nuscenes"
         within = beside.is_dir() or (path.parent / ARCHIVE).is_file()
@@ -155,8 +174,16 @@ def _images(path: Path, nuscenes: Path | None) -> ImageFolder:
     return ImageFolder(nuscenes, nuscenes.parent / ARCHIVE, "nuscenes")
 
 
-def _picture(where: str, images: ImageFolder, frame: _Frame, camera: str) -> ImageFile:
-    if camera not in frame.image_paths:
-        has = ", ".join(frame.image_paths) or "none"
-        raise InputError(f"{where}: image_paths has no {camera}; it has {has}")
-    return images.find(frame.image_paths[camera].removeprefix("../").removeprefix("nuscenes/"))
+def frame_picture(where: str, images: ImageFolder, paths: dict[str, str], camera: str) -> ImageFile:
+    """A key frame's picture by a camera.
+
+    Args:
+        where: the key frame, for messages.
+        paths: its image_paths.
+
+    Raises:
+        InputError: it has no such camera.
+    """
+    if camera not in paths:
+        raise InputError(f"{where}: image_paths has no {camera}; it has {', '.join(paths) or 'none'}")
+    return images.find(paths[camera].removeprefix("../").removeprefix("nuscenes/"))

@@ -6,8 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from leo_drive.data.closed import read_value
 from leo_drive.data.example import QuestionAnswer
+from leo_drive.evaluation.bootstrap import Metric, ratio
 
 Pairs = Sequence[tuple[str, str | None]]
 """A question's value and what was read from the answer to it."""
@@ -67,3 +71,47 @@ def _accuracy(pairs: Pairs) -> float:
 
 def _unread(pairs: Pairs) -> float:
     return sum(read is None for _, read in pairs) / len(pairs)
+
+
+def closed_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of questions that are closed."""
+    return table[table["truth"].notna()]
+
+
+def score_table(table: pd.DataFrame) -> dict[str, Any] | None:
+    """As `score_closed`, of a table of questions."""
+    rows = closed_rows(table)
+    names = ("question_id", "question", "kind", "truth", "choices")
+    columns = zip(*(rows[name] for name in names), strict=True)
+    asked = [QuestionAnswer(i, q, "", kind, truth, tuple(c)) for i, q, kind, truth, c in columns]
+    return score_closed([asked], [list(rows["answer"])])
+
+
+def balanced_accuracy(table: pd.DataFrame) -> Metric:
+    """`score_closed`'s balanced accuracy, of a table's closed questions, as a score that can be resampled.
+
+    A value that a resample happens to lack has no share in its kind's mean.
+    """
+    rows = list(zip(table["kind"], table["truth"], table["correct"], strict=True))
+    cells = sorted({(kind, truth) for kind, truth, correct in rows if kind and correct is not None})
+    column = {cell: i for i, cell in enumerate(cells)}
+    statistics = np.zeros((len(rows), 2 * len(cells)))
+    for i, (kind, truth, correct) in enumerate(rows):
+        if (cell := column.get((kind, truth))) is not None:
+            statistics[i, cell] = correct
+            statistics[i, len(cells) + cell] = 1
+    kinds = sorted({kind for kind, _ in cells})
+    members = [[i for i, (kind, _) in enumerate(cells) if kind == name] for name in kinds]
+
+    def score(sums: np.ndarray) -> np.ndarray:
+        recalls = ratio(np.stack([sums[..., : len(cells)], sums[..., len(cells) :]], axis=-1))
+        of_kinds = [_mean(recalls[..., of_kind]) for of_kind in members]
+        return _mean(np.stack(of_kinds, axis=-1)) if of_kinds else np.full(sums.shape[:-1], np.nan)
+
+    return Metric(statistics, score)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over the last axis, of those that are numbers; NaN where none is."""
+    known = ~np.isnan(values)
+    return ratio(np.stack([np.where(known, values, 0).sum(-1), known.sum(-1)], axis=-1))

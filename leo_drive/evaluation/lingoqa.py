@@ -1,40 +1,110 @@
-"""Answer every question of a LingoQA part, each segment encoded once, and score the closed questions."""
+"""LingoQA: answer a part's questions, each segment encoded once, or take answers from a file; then score.
+
+Files in the output folder: predictions.csv as the benchmark's scorer reads it, questions.csv with
+everything about each question, report.json and report.html.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
-from leo_drive.clips import Clip
-from leo_drive.clips.lingoqa import RATE
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
-from leo_drive.errors import InputError
-from leo_drive.evaluation.closed import score_closed
+from leo_drive.evaluation.answering import (
+    MAX_NEW_TOKENS,
+    Progress,
+    Show,
+    answer_examples,
+    asked_once,
+    check_pictures,
+    clip_of,
+    grey_clip,
+)
+from leo_drive.evaluation.bootstrap import interval, paired
+from leo_drive.evaluation.closed import balanced_accuracy, score_table
+from leo_drive.evaluation.judge import LINGO_JUDGE, THRESHOLD, LingoJudge, as_the_scorer_reads
+from leo_drive.evaluation.language import WORDS
+from leo_drive.evaluation.page import Section, page
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.predictions import COLUMNS, Matching, match, read_predictions
+from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
+from leo_drive.evaluation.scores import measure
+from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
+from leo_drive.evaluation.table import QUESTIONS, fingerprint, question_table, subjects_of, to_csv
 from leo_drive.inference import Leo
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 SIGHTED, BLIND = "predictions", "predictions_blind"
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
 
+OFFICIAL = 500
+"""Questions of LingoQA's evaluation part."""
+
+
+class Extra(Protocol):
+    """Something more to measure in the same evaluation, such as robustness."""
+
+    @property
+    def name(self) -> str:
+        """Its key in report.json."""
+
+    def passes(self) -> Mapping[str, Show]:
+        """More passes over the same clips, by a name that says what is shown wholly."""
+
+    def finish(self, tables: Mapping[str, pd.DataFrame], out: Path) -> tuple[Any, list[Section]]:
+        """What it found, for report.json, and its sections of the page.
+
+        Args:
+            tables: of each pass, its own and SIGHTED and BLIND, the table of questions; rows in one order.
+        """
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part as it was read: where, its questions with all references and kinds, and who says these."""
+
+    path: Path
+    examples: list[Example]
+    told: bool
+
+    @property
+    def name(self) -> str:
+        return part_table(self.path).absolute().parent.name
+
+    @property
+    def table(self) -> Callable[..., pd.DataFrame]:
+        """`question_table` for this part."""
+        return partial(question_table, **self.of_table)
+
+    @property
+    def of_table(self) -> dict[str, Any]:
+        return {"part": self.name, "subjects": subjects_of(part_table(self.path))}
+
 
 def evaluate_part(
-    leo: Leo, part: Path, out: Path, blind: bool = True, progress: Progress | None = None
+    leo: Leo,
+    part: Path,
+    out: Path,
+    blind: bool = True,
+    progress: Progress | None = None,
+    judge: LingoJudge | None = None,
+    no_judge: str = "not asked for",
+    extras: Sequence[Extra] = (),
+    command: str = "",
 ) -> dict[str, Any]:
-    """Answer a part's questions and write `predictions.csv` and `report.json` to `out`.
+    """Answer a part's questions, score the answers, and write the evaluation's files to `out`.
 
     Answers are kept as they come: run again after it was stopped, it goes on where it was.
 
@@ -42,98 +112,214 @@ def evaluate_part(
         part: folder with val.parquet or train.parquet.
         blind: where there are closed questions, answer a second time from grey frames: what the questions
             give away. Those answers are in `predictions_blind.csv`.
-        progress: called with segments done and all.
+        progress: called with clips done and all, over all passes.
+        judge: Lingo-Judge; without it the report says `no_judge` in its place.
+        extras: what else to measure; each adds passes, an entry of the report and sections of the page.
+        command: what the report says that it was made by.
 
     Returns:
-        The report: what was evaluated, and where there are closed questions, their scores. Which are closed
-        is said by the part's table of kinds, or inferred from wording and answers (`leo_drive.data.kinds`).
+        The report: what was evaluated, every score with its interval, and where there are closed questions,
+        their scores. Which are closed is said by the part's table of kinds, or inferred from wording and
+        answers (`leo_drive.data.kinds`).
 
     Raises:
-        InputError: the part cannot be read, or `out` has part of the answers of another model, or to other
-            questions.
+        InputError: the part cannot be read, pictures are missing, or `out` has part of the answers of another
+            model, or to other questions.
     """
-    read = read_lingoqa(part)
-    told = any(qa.kind for example in read for qa in example.questions)
-    examples = [asked_once(example) for example in infer_kinds(read)]
-    questions = [example.questions for example in examples]
+    read = _read(part)
+    asked = [asked_once(example) for example in read.examples]
+    check_pictures(asked, str(part))
     out.mkdir(parents=True, exist_ok=True)
-    kept = PartialAnswers(out / PARTIAL, what_answers_depend_on(leo, examples))
-    closed = any(qa.choices for qas in questions for qa in qas)
-    passes = [SIGHTED, BLIND] if blind and closed else [SIGHTED]
-    answers: dict[str, list[list[str]]] = {name: [] for name in passes}
-    source = part_table(part).parent.name
-    if kept:
-        log.warning("%s: going on after %d of %d clips", kept.path, len(kept), len(passes) * len(examples))
-    for name in passes:
-        for i, example in enumerate(examples):
-            texts = kept.get(name, i)
-            if texts is None:
-                clip = clip_of(example, leo.model.config.trained_frames, source)
-                asked = [qa.question for qa in example.questions]
-                found = leo.ask(grey_clip(clip) if name == BLIND else clip, asked)
-                texts = kept.keep(name, i, [answer.text for answer in found])
-            answers[name].append(texts)
-            if progress:
-                progress(sum(map(len, answers.values())), len(passes) * len(examples))
-    report: dict[str, Any] = {
-        "model": leo.name,
-        "part": str(part),
-        "segments": len(examples),
-        "questions": sum(map(len, questions)),
-        "kinds": "told by the part" if told else "inferred from wording and answers",
-        "closed": score_closed(questions, answers[SIGHTED]),
-    }
-    if BLIND in answers:
-        report["blind"] = score_closed(questions, answers[BLIND])
-    else:
+    about = what_answers_depend_on(leo, asked)
+    kept = PartialAnswers(out / PARTIAL, about)
+    closed = any(qa.choices for example in asked for qa in example.questions)
+    passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
+    if blind and closed:
+        passes[BLIND] = grey_clip
+    for extra in extras:
+        passes |= extra.passes()
+    answers = answer_examples(leo, asked, passes, kept, read.name, progress)
+    tables = {name: read.table(read.examples, said) for name, said in answers.items()}
+    if BLIND not in tables:
         (out / f"{BLIND}.csv").unlink(missing_ok=True)  # of an earlier evaluation
-    for name in passes:
-        _write(out / f"{name}.csv", _predictions(examples, answers[name]).to_csv(index=False))
-    _write(out / "report.json", json.dumps(report, indent=2) + "\n")
+    made_by = {
+        "model": leo.name,
+        "model_hash": about["weights"],
+        "frames": leo.model.config.trained_frames,
+        "dtype": str(leo.model.dtype).removeprefix("torch."),
+        "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+    }
+    report = _finish(read, tables, made_by, out, leo.name, judge, no_judge, extras, command)
     kept.remove()
     return report
 
 
-def clip_of(example: Example, frames: int, source: str = "") -> Clip:
-    """The example's last pictures as a clip, at LingoQA's one a second.
+def evaluate_predictions(
+    part: Path,
+    predictions: Path,
+    out: Path,
+    judge: LingoJudge | None = None,
+    no_judge: str = "not asked for",
+    command: str = "",
+) -> dict[str, Any]:
+    """Score the answers in a file against a part's references, without a model.
+
+    Args:
+        predictions: a csv with question_id, segment_id and answer, as the benchmark's scorer reads it.
+
+    Returns:
+        As `evaluate_part`, with `matching`: how many questions were matched, and the ids of those that were
+        not. They are warned about, and left out of the scores as LingoQA's scorer leaves them out.
 
     Raises:
-        InputError: a picture is missing or damaged, or they differ in size.
+        InputError: the part or the file cannot be read, or they have no question in common.
     """
-    if not example.pictures:
-        raise InputError(f"{source}/{example.example_id}: has no pictures")
-    first = max(0, len(example.pictures) - frames)
-    shown = example.pictures[first:]
-    times = tuple((first + i) / RATE for i in range(len(shown)))
-    return Clip(tuple(p.read() for p in shown), times, source=f"{source}/{example.example_id}")
-
-
-def asked_once(example: Example) -> Example:
-    """The example with every question once: LingoQA's evaluation part has a row for each reference answer."""
-    return replace(
-        example,
-        conversations=tuple({tuple(qa.question_id for qa in c): c for c in example.conversations}.values()),
+    read = _read(part)
+    matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
+    out.mkdir(parents=True, exist_ok=True)
+    made_by = {"predictions": str(predictions)}
+    return _finish(
+        read,
+        {SIGHTED: matching.table},
+        made_by,
+        out,
+        predictions.name,
+        judge,
+        no_judge,
+        (),
+        command,
+        matching,
     )
 
 
-def grey_clip(clip: Clip) -> Clip:
-    """The same clip with nothing to see."""
-    grey = Image.new("RGB", clip.size, (127, 127, 127))
-    return Clip((grey,) * len(clip.frames), clip.timestamps, clip.camera, clip.source)
+def _read(part: Path) -> _Part:
+    examples = read_lingoqa(part)
+    told = any(qa.kind for example in examples for qa in example.questions)
+    return _Part(part, infer_kinds(examples), told)
 
 
-def _predictions(examples: Sequence[Example], answers: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """As the benchmark's scorer reads them: question_id, segment_id, answer."""
-    rows = [
-        {"question_id": qa.question_id, "segment_id": example.example_id, "answer": answer}
-        for example, texts in zip(examples, answers, strict=True)
-        for qa, answer in zip(example.questions, texts, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["question_id", "segment_id", "answer"])
+def _finish(
+    read: _Part,
+    tables: dict[str, pd.DataFrame],
+    made_by: dict[str, Any],
+    out: Path,
+    model: str,
+    judge: LingoJudge | None,
+    no_judge: str,
+    extras: Sequence[Extra],
+    command: str,
+    matching: Matching | None = None,
+) -> dict[str, Any]:
+    """Score, and write everything."""
+    table = tables[SIGHTED]
+    if judge:
+        said = as_the_scorer_reads(list(table["answer"]))
+        table["judge"] = judge.scores(list(table["question"]), list(table["references"]), said)
+    report: dict[str, Any] = {
+        "benchmark": "lingoqa",
+        "model": model,
+        "part": str(read.path),
+        "part_hash": fingerprint(read.examples),
+        "segments": len(read.examples),
+        "questions": len(table),
+        "kinds": "told by the part" if read.told else "inferred from wording and answers",
+        "closed": _closed(table),
+    }
+    if BLIND in tables:
+        report["blind"] = score_table(tables[BLIND])
+    of_parts = {name: score_table(rows) for name, rows in table.groupby("part")}
+    report["parts"] = {name: score for name, score in of_parts.items() if score}
+    report["parts_from"] = (
+        "told by the folder" if read.name in ("scenery", "action") else "told from the questions' wording"
+    )
+    measured = measure(table)
+    report["scores"] = measured.as_dict(table)
+    tokenizer = measured.tokenizer
+    if judge is None:
+        report["scores"] = {"lingo_judge": {"score": None, "missing": no_judge}} | report["scores"]
+    if report["closed"] and BLIND in tables:
+        gain, ends = paired(
+            balanced_accuracy(tables[BLIND]), balanced_accuracy(table), list(table["segment_id"])
+        )
+        report["scores"]["gain_over_blind"] = {"score": gain, "interval": ends}
+    if matching:
+        report["matching"] = matching.as_dict()
+    report["warnings"] = _warnings(table, matching)
+    report["notes"] = _notes(table, judge, tokenizer)
+    judged_by = {"judge": judge.name, "judge_hash": judge.hash} if judge else {"judge": None}
+    report["settings"] = settings(
+        **made_by, part=str(read.path), part_hash=report["part_hash"], **judged_by, tokenizer=tokenizer
+    )
+    sections: list[Section] = []
+    for extra in extras:
+        report[extra.name], added = extra.finish(tables, out)
+        sections += added
+    if command:
+        report["command"] = command
+    report = plain(report)
+    for line in report["warnings"]:
+        log.warning("%s", line)
+    for name in (SIGHTED, BLIND):
+        if name in tables:
+            write(out / f"{name}.csv", tables[name][list(COLUMNS)].to_csv(index=False))
+    write(out / QUESTIONS, to_csv(table))
+    write_json(out / REPORT, report)
+    standard = (
+        scores_section(report), kinds_section(report), *sections,
+        mistakes_section(table, _frames(read)), settings_section(report),
+    )  # fmt: skip
+    title = f"{model} on {read.name}"
+    write(out / PAGE, page(title, [section for section in standard if section], now()))
+    return report
 
 
-def _write(path: Path, text: str) -> None:
-    """Write beside its place and move there, so that an earlier result is whole until this one is."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+def _closed(table: pd.DataFrame) -> dict[str, Any] | None:
+    """`score_closed`'s scores with intervals beside them; of a kind, of its balanced accuracy."""
+    closed = score_table(table)
+    if closed is None:
+        return None
+    closed["interval"] = interval(balanced_accuracy(table), list(table["segment_id"]))
+    for kind, score in closed["kinds"].items():
+        rows = table[(table["kind"] == kind) & table["truth"].notna()]
+        score["interval"] = interval(balanced_accuracy(rows), list(rows["segment_id"]))
+    return closed
+
+
+def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
+    lines = matching.warnings() if matching else []
+    if empty := int(np.sum([not answer.strip() for answer in table["answer"]])):
+        lines.append(f"{empty} of {len(table)} answers are empty; they count as wrong")
+    return lines
+
+
+def _notes(table: pd.DataFrame, judge: LingoJudge | None, tokenizer: str) -> list[str]:
+    lines = []
+    if judge:
+        lines.append(
+            f"Lingo-Judge by {judge.name}: right above a logit of {THRESHOLD:g}, best of the references, "
+            f"over {len(table)} answers."
+        )
+        if judge.name != LINGO_JUDGE:
+            lines.append(f"The judge is a folder; whether it holds {LINGO_JUDGE} is told by its hash alone.")
+    if len(table) != OFFICIAL:
+        lines.append(
+            f"{len(table)} answers, where LingoQA's evaluation part has {OFFICIAL} questions: not to be "
+            f"compared with published scores."
+        )
+    if tokenizer == WORDS:
+        lines.append(
+            "BLEU and CIDEr without Java: words by a simpler rule than the benchmark's tokenizer, so not to "
+            "be compared with published scores."
+        )
+    return lines
+
+
+def _frames(read: _Part) -> Callable[[str], list[Image.Image]]:
+    """A segment's frames by its id."""
+    by_id = {example.example_id: example for example in read.examples}
+
+    def frames(segment: str) -> list[Image.Image]:
+        example = by_id[segment]
+        return list(clip_of(example, len(example.pictures), read.name).frames)
+
+    return frames

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
+from leo_drive.evaluation.table import Answered
 from leo_drive.inference import Leo
 
 _VALUES_READ = 64
@@ -31,7 +34,7 @@ class PartialAnswers:
 
     def __init__(self, path: Path, about: dict[str, str]) -> None:
         self.path = path
-        self._answers: dict[tuple[str, int], list[str]] = {}
+        self._answers: dict[tuple[str, int], list[Answered]] = {}
         lines = self._whole_lines()
         if lines:
             self._check(lines[0], about)
@@ -43,14 +46,15 @@ class PartialAnswers:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, name: str, clip: int) -> list[str] | None:
+    def get(self, name: str, clip: int) -> list[Answered] | None:
         """The answers of a pass for a clip, or None when they are not in the file."""
         return self._answers.get((name, clip))
 
-    def keep(self, name: str, clip: int, answers: list[str]) -> list[str]:
+    def keep(self, name: str, clip: int, answers: list[Answered]) -> list[Answered]:
         """Write the answers of a pass for a clip, and return them."""
+        said = [[answer.text, answer.confidence] for answer in answers]
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"pass": name, "clip": clip, "answers": answers}) + "\n")
+            file.write(json.dumps({"pass": name, "clip": clip, "answers": said}) + "\n")
         self._answers[name, clip] = answers
         return answers
 
@@ -66,8 +70,11 @@ class PartialAnswers:
         if whole != written:
             self.path.write_bytes(whole)
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            for line in lines[1:]:
+                line["answers"] = [Answered(text, float(sure)) for text, sure in line["answers"]]
+            return lines
+        except (ValueError, TypeError, KeyError):
             raise InputError(f"{self.path}: damaged; remove it to start over") from None
 
     def _check(self, before: dict[str, Any], about: dict[str, str]) -> None:
@@ -82,18 +89,23 @@ class PartialAnswers:
 
 
 def what_answers_depend_on(leo: Leo, examples: Sequence[Example]) -> dict[str, str]:
-    """The model and the questions, each as a short fingerprint.
-
-    Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
-    read twice.
-    """
-    model = hashlib.blake2s(leo.model.config.to_json_string().encode())
-    for name, tensor in leo.model.state_dict().items():
-        values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
-        model.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())
+    """The model and the questions, each as a short fingerprint."""
     asked = hashlib.blake2s()
     for example in examples:
         lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
         lines += [f"{qa.question_id} {qa.question}" for qa in example.questions]
         asked.update("\n".join(lines).encode())
-    return {"weights": model.hexdigest()[:12], "questions": asked.hexdigest()[:12]}
+    return {"weights": weights_hash(leo.model), "questions": asked.hexdigest()[:12]}
+
+
+def weights_hash(network: PreTrainedModel) -> str:
+    """A network's configuration and weights as a short fingerprint.
+
+    Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
+    read twice.
+    """
+    made = hashlib.blake2s(network.config.to_json_string().encode())
+    for name, tensor in network.state_dict().items():
+        values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
+        made.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())
+    return made.hexdigest()[:12]

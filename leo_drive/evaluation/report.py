@@ -1,16 +1,30 @@
-"""A report as a table on the terminal."""
+"""An evaluation's report: report.json, a table on the terminal, and the files written whole."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import leo_drive
+from leo_drive.errors import InputError
+from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
+from leo_drive.evaluation.page import between, hundredths
+from leo_drive.evaluation.scores import NAMES
+
+REPORT, PAGE = "report.json", "report.html"
+_PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalcap")
+
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """Balanced accuracy per kind of closed question, beside the blind baseline when it was measured."""
+    """The scores, and balanced accuracy per kind of closed question beside the blind baseline."""
     console.print(
         f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips",
         highlight=False,
@@ -19,14 +33,86 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     closed, blind = report["closed"], report.get("blind")
     if closed is None:
         console.print("none of its questions is closed: no closed scores")
-        return
-    columns = ["kind", "questions", "accuracy", "balanced", "unread", *(["blind, balanced"] if blind else [])]
-    table = Table(*columns)
-    for kind, score in closed["kinds"].items():
-        table.add_row(*_row(escape(kind), score, blind and blind["kinds"][kind]))
-    table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
+    else:
+        columns = ["kind", "questions", "accuracy", "balanced", "unread"]
+        table = Table(*columns, *(["blind, balanced"] if blind else []))
+        for kind, score in closed["kinds"].items():
+            table.add_row(*_row(escape(kind), score, blind and blind["kinds"][kind]))
+        table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
+        console.print(table)
+        console.print(
+            f"kinds {report['kinds']}; unread: could not be told, counted as wrong", highlight=False
+        )
+    print_scores(report, console)
+
+
+def print_scores(report: Mapping[str, Any], console: Console) -> None:
+    """Every score, times 100, with its interval, or why it is missing."""
+    table = Table("score, times 100", "", "95 % interval")
+    for name, score in report.get("scores", {}).items():
+        why = between(score.get("interval")) or escape(score.get("missing", ""))
+        table.add_row(NAMES[name], hundredths(score["score"]), why)
     console.print(table)
-    console.print(f"kinds {report['kinds']}; unread: could not be told, counted as wrong", highlight=False)
+    for line in report.get("notes", []):
+        console.print(line, highlight=False, markup=False)
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    """What a report says of how it was made, besides what the caller adds."""
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return {
+        **more,
+        "bootstrap": f"{RESAMPLES} resamples of segments, seed {SEED}, {LEVEL:.0%} percentile interval",
+        "versions": ", ".join(
+            f"{n} {v}" for n, v in {"leo-drive": leo_drive.__version__, **versions}.items()
+        ),
+    }
+
+
+def now() -> str:
+    """The date and time for a page."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """The report.json of an evaluation's folder.
+
+    Raises:
+        InputError: there is none, or it is not one of this version.
+    """
+    path = Path(folder) / REPORT
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: has no {REPORT}; give the folder that leo-drive evaluate wrote"
+        ) from None
+    except (OSError, ValueError):
+        raise InputError(f"{path}: cannot be read; evaluate again") from None
+    if not isinstance(report, dict) or not {"benchmark", "part_hash", "scores"} <= report.keys():
+        raise InputError(f"{path}: of another version of leo-drive; evaluate again")
+    return report
+
+
+def write(path: Path, text: str) -> None:
+    """Write beside its place and move there, so that an earlier result is whole until this one is."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+    unfinished.replace(path)
+
+
+def write_json(path: Path, report: Mapping[str, Any]) -> None:
+    """The report as JSON."""
+    write(path, json.dumps(report, indent=2, ensure_ascii=True) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: text keys, lists, and None for a number that is none."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
 
 
 def _row(name: str, score: dict[str, Any], blind: dict[str, Any] | None) -> list[str]:

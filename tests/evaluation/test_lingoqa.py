@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -10,13 +11,15 @@ from rich.console import Console
 
 from leo_drive.data.example import Example, Picture
 from leo_drive.errors import InputError
-from leo_drive.evaluation.lingoqa import PARTIAL, clip_of, evaluate_part
+from leo_drive.evaluation.answering import clip_of
+from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part
 from leo_drive.evaluation.report import print_report
+from leo_drive.evaluation.table import read_table
 from leo_drive.inference import Leo
-from tests.data.pictures import jpeg, pack, write
+from leo_drive.inference.prefix import compute_prefix
+from tests.data.pictures import jpeg, write
+from tests.evaluation.parts import SEGMENTS, write_part
 from tests.model.tiny import tiny_leo
-
-SEGMENTS = 6
 
 
 class StoppedError(Exception):
@@ -42,34 +45,23 @@ def leo(seed=0, name="tiny") -> Watched:
     return Watched(*tiny_leo(seed=seed), name=name)
 
 
+@pytest.fixture(autouse=True)
+def without_java(monkeypatch):
+    """Its start takes seconds each time; test_language.py and test_drivelm.py have it where it is."""
+    monkeypatch.setenv("PATH", "")
+
+
 @pytest.fixture
 def part(tmp_path):
-    """Two closed questions a segment, the second with two reference answers, and an open one."""
-    rows = []
-    for s in range(SEGMENTS):
-        images = [f"images/val/{s}/{i}.jpg" for i in range(3)]
-        side = "left" if s % 2 else "right"
-        for q, question, answer in (
-            (0, "Is there a vehicle ahead?", "Yes." if s % 3 else "No."),
-            (1, "Which side is it on?", f"On the {side}."),
-            (1, "Which side is it on?", side.capitalize()),
-            (2, "Why do we stop?", "The light is red."),
-        ):
-            rows.append((f"{s}-{q}", f"segment{s}", images, question, answer))
-    folder = tmp_path / "part"
-    pack(
-        folder / "images.zip",
-        {f"val/{s}/{i}.jpg": jpeg(20 * s + 10 * i) for s in range(SEGMENTS) for i in range(3)},
-    )
-    columns = ["question_id", "segment_id", "images", "question", "answer"]
-    pd.DataFrame(rows, columns=columns).to_parquet(folder / "val.parquet")
-    return folder
+    return write_part(tmp_path / "part")
+
+
+FILES = ("predictions.csv", "predictions_blind.csv", "questions.csv", "report.json", "report.html")
 
 
 def results(out):
-    return {
-        name: (out / name).read_text() for name in ("predictions.csv", "predictions_blind.csv", "report.json")
-    }
+    """The files as they are, but for the page's date."""
+    return {name: re.sub(r"Made \S+ by", "Made by", (out / name).read_text()) for name in FILES}
 
 
 def test_a_part_without_a_table_of_kinds(part, tmp_path):
@@ -157,18 +149,69 @@ def test_a_finished_evaluation_is_made_anew(part, tmp_path):
     assert other.clips == 2 * SEGMENTS
 
 
-def test_a_missing_image_keeps_the_answers_so_far(part, tmp_path):
+def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
+    images = {f"val/{s}/{i}.jpg": jpeg(20 * s + 10 * i) for s in range(SEGMENTS) for i in range(3)}
+    (part / "images.zip").unlink()
+    write(part / "images", images)
+    for name in ("4/2", "5/0"):
+        (part / f"images/val/{name}.jpg").unlink()
+    model = leo()
+    with pytest.raises(InputError, match=r"2 pictures missing: .*4/2\.jpg, .*5/0\.jpg; get"):
+        evaluate_part(model, part, tmp_path / "out")
+    assert model.clips == 0 and not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_keeps_the_answers_so_far(part, tmp_path):
     images = {f"val/{s}/{i}.jpg": jpeg(20 * s + 10 * i) for s in range(SEGMENTS) for i in range(3)}
     (part / "images.zip").unlink()
     write(part / "images", images)
     whole = evaluate_part(leo(), part, tmp_path / "whole")
-    lost = part / "images/val/4/2.jpg"
-    lost.unlink()
-    with pytest.raises(InputError, match=r"4/2\.jpg: no such image"):
+    damaged = part / "images/val/4/2.jpg"
+    damaged.write_bytes(b"no")
+    with pytest.raises(InputError, match=r"4/2\.jpg: not an image"):
         evaluate_part(leo(), part, tmp_path / "out")
-    lost.write_bytes(images["val/4/2.jpg"])
+    damaged.write_bytes(images["val/4/2.jpg"])
     goes_on = leo()
     assert evaluate_part(goes_on, part, tmp_path / "out") == whole and goes_on.clips == 2 * SEGMENTS - 4
+
+
+def test_each_segment_is_encoded_once(part, tmp_path, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(
+        "leo_drive.inference.leo.compute_prefix",
+        lambda model, processor, clip, plan: (
+            encoded.append(clip.source) or compute_prefix(model, processor, clip, plan)
+        ),
+    )
+    evaluate_part(leo(), part, tmp_path / "out")
+    # Grey is the same for all of them.
+    assert encoded == [f"part/segment{s}" for s in range(SEGMENTS)] + ["grey"]
+
+
+def test_the_page_needs_nothing_beside_it(part, tmp_path):
+    report = evaluate_part(leo(), part, tmp_path / "out", command="leo-drive evaluate lingoqa <part>")
+    page = (tmp_path / "out/report.html").read_text()
+    for words in ("Scores", "Closed questions", "Most confident mistakes", "Made with", "95 % interval"):
+        assert words in page
+    assert "leo-drive evaluate lingoqa &lt;part&gt;" in page
+    assert report["part_hash"] in page and report["settings"]["model_hash"] in page
+    pictures = re.findall(r'src="([^"]{30})', page)
+    assert pictures and all(p.startswith("data:image/") for p in pictures) and "http" not in page
+
+
+def test_scores_have_intervals_and_what_is_missing_says_so(part, tmp_path):
+    report = evaluate_part(leo(), part, tmp_path / "out", no_judge="not measured: no network")
+    scores = report["scores"]
+    assert scores["lingo_judge"] == {"score": None, "missing": "not measured: no network"}
+    for name in ("closed_accuracy", "closed_balanced_accuracy", "bleu_4", "cider", "gain_over_blind"):
+        low, high = scores[name]["interval"]
+        assert low <= scores[name]["score"] <= high, name
+    assert scores["closed_balanced_accuracy"]["score"] == report["closed"]["balanced_accuracy"]
+    assert set(report["parts"]) == {"scenery"}
+    # A question has all its references, and what was read.
+    table = read_table(tmp_path / "out")
+    assert table["references"][1] == ["On the right.", "Right"] and table["truth"][1] == "right"
+    assert table["correct"][2] is None and table["confidence"].between(0, 1).all()
 
 
 def test_the_clip_is_the_last_pictures_at_their_times(tmp_path):

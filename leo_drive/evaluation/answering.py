@@ -1,0 +1,120 @@
+"""Answers of a model to the questions of a data set: every clip encoded once a pass, kept as they come."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from PIL import Image
+
+from leo_drive.clips import Clip
+from leo_drive.clips.lingoqa import RATE
+from leo_drive.data.check import check_examples
+from leo_drive.data.example import Example
+from leo_drive.errors import InputError
+from leo_drive.evaluation.partial import PartialAnswers
+from leo_drive.evaluation.table import Answered, by_question
+from leo_drive.inference import Leo
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+Show = Callable[[Clip], Clip]
+"""What a pass does to a clip before the model sees it."""
+
+MAX_NEW_TOKENS = 64
+"""Of an answer: what `Leo.ask` has by default."""
+
+
+def answer_examples(
+    leo: Leo,
+    examples: Sequence[Example],
+    passes: Mapping[str, Show],
+    kept: PartialAnswers,
+    source: str = "",
+    progress: Progress | None = None,
+) -> dict[str, list[list[Answered]]]:
+    """Answer every question of every example, once a pass.
+
+    Args:
+        passes: what each shows of a clip, by a name that says it wholly: answers are found again by it.
+        kept: where answers are kept as they come; those that it has are not asked for again.
+        source: the data set's name, for messages.
+        progress: called with clips done and all, over all passes.
+
+    Returns:
+        Of each pass, of each example, an answer a question, greedily decoded.
+
+    Raises:
+        InputError: a picture is damaged, or frames and questions do not fit the model's context.
+    """
+    if kept:
+        log.warning("%s: going on after %d of %d clips", kept.path, len(kept), len(passes) * len(examples))
+    answers: dict[str, list[list[Answered]]] = {name: [] for name in passes}
+    for name, show in passes.items():
+        for i, example in enumerate(examples):
+            found = kept.get(name, i)
+            if found is None:
+                clip = show(clip_of(example, leo.model.config.trained_frames, source))
+                asked = [qa.question for qa in example.questions]
+                said = leo.ask(clip, asked)
+                found = kept.keep(name, i, [Answered(a.text, round(a.confidence, 6)) for a in said])
+            answers[name].append(found)
+            if progress:
+                progress(sum(map(len, answers.values())), len(passes) * len(examples))
+    return answers
+
+
+def check_pictures(examples: Sequence[Example], where: str) -> None:
+    """Raise InputError with the pictures that are missing, before anything is answered."""
+    report = check_examples(examples)
+    problems = [line for line in report.lines()[1:] if "pictures" in line or "archives" in line]
+    if problems:
+        raise InputError(f"{where}: {'; '.join(problems)}; get the data set's images again")
+
+
+def clip_of(example: Example, frames: int, source: str = "") -> Clip:
+    """The example's last pictures as a clip, at LingoQA's one a second; of several cameras, one of each.
+
+    Args:
+        frames: most of one camera.
+
+    Raises:
+        InputError: a picture is missing or damaged, or they differ in size.
+    """
+    name = f"{source}/{example.example_id}"
+    if not example.pictures:
+        raise InputError(f"{name}: has no pictures")
+    if example.names:
+        now = (0.0,) * len(example.pictures)
+        camera = "+".join(example.names)
+        return Clip(tuple(p.read() for p in example.pictures), now, camera, name, names=example.names)
+    first = max(0, len(example.pictures) - frames)
+    shown = example.pictures[first:]
+    times = tuple((first + i) / RATE for i in range(len(shown)))
+    return Clip(tuple(p.read() for p in shown), times, source=name)
+
+
+def asked_once(example: Example) -> Example:
+    """The example with every question once: LingoQA's evaluation part has a row for each reference answer."""
+    once = by_question(example.questions)
+    return replace(example, conversations=tuple((qas[0],) for qas in once.values()))
+
+
+def grey_clip(clip: Clip) -> Clip:
+    """A clip of the same shape with nothing to see.
+
+    The same one for clips of one shape, so that the model encodes it once.
+    """
+    return _grey(clip.sizes, clip.timestamps, clip.camera, clip.names)
+
+
+@lru_cache(maxsize=4)
+def _grey(
+    sizes: tuple[tuple[int, int], ...], times: tuple[float, ...], camera: str, names: tuple[str, ...] | None
+) -> Clip:
+    frames = tuple(Image.new("RGB", size, (127, 127, 127)) for size in sizes)
+    return Clip(frames, times, camera, "grey", names)

@@ -1,0 +1,120 @@
+"""Fit a model's temperature on held-out questions, and store it with the model."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leo_drive.data.example import Example
+from leo_drive.data.kinds import infer_kinds
+from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.errors import InputError
+from leo_drive.evaluation.answering import Progress, answer_examples, asked_once
+from leo_drive.evaluation.calibration import (
+    FOLDS,
+    fit_temperature,
+    held_out_temperatures,
+    reliability,
+    reliability_figure,
+)
+from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.table import question_table
+from leo_drive.inference import Leo
+
+PARTIAL = "calibration.partial.jsonl"
+REPORT, PLOT = "calibration.json", "calibration.png"
+# Below what six digits of a confidence can tell.
+_LEAST = 5e-7
+
+
+def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Answer a part's closed questions and fit a temperature to which answers are right.
+
+    Args:
+        leo: the model; its own temperature stays as it is.
+        part: folder with val.parquet or train.parquet, not what the model was trained on.
+        progress: called with clips done and all.
+
+    Returns:
+        What is written to `calibration.json`: temperature and temperature_before; before and after, each as
+        `leo_drive.evaluation.calibration.reliability` has it. "After" is measured with, for each fifth of the
+        clips, the temperature that was fitted on the other four; the one that is kept was fitted on all.
+
+    Raises:
+        InputError: the part cannot be read, has too few closed questions, or all answers are right or wrong.
+    """
+    closed = [_closed_alone(asked_once(example)) for example in infer_kinds(read_lingoqa(part))]
+    examples = [example for example in closed if example.conversations]
+    if len(examples) < FOLDS:
+        raise InputError(
+            f"{part}: {len(examples)} clips with closed questions, calibration needs {FOLDS} at the least; "
+            f"give a larger part"
+        )
+    kept = PartialAnswers(out_dir / PARTIAL, what_answers_depend_on(leo, examples))
+    source = part_table(part).parent.name
+    answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
+    table = question_table(examples, answers["calibration"])
+    right = [bool(value) for value in table["correct"]]
+    given = [float(value) for value in table["confidence"]]
+    before = leo.model.config.confidence_temperature
+    logs = [before * math.log(max(value, _LEAST)) for value in given]
+    try:
+        temperature = fit_temperature(logs, right)
+        others = held_out_temperatures(logs, right, [int(i) for i in table["segment_id"].factorize()[0]])
+    except ValueError as error:
+        raise InputError(f"{part}: {error}: no temperature can be fitted; give another part") from None
+    report: dict[str, Any] = {
+        "model": leo.name,
+        "part": str(part),
+        "clips": len(examples),
+        "questions": len(table),
+        "temperature": temperature,
+        "temperature_before": before,
+        "before": reliability(given, right),
+        "after": reliability([math.exp(m / t) for m, t in zip(logs, others, strict=True)], right),
+    }
+    reliability_figure({n: report[n] for n in ("before", "after")}).savefig(out_dir / PLOT, dpi=110)
+    (out_dir / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    kept.remove()
+    return report
+
+
+def store_temperature(folder: Path, report: dict[str, Any]) -> None:
+    """Write the temperature into a model folder's config.json, and what it was fitted on into its card.
+
+    Args:
+        report: what `calibrate_model` gives.
+    """
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["confidence_temperature"] = report["temperature"]
+    _replace(path, json.dumps(config, indent=2) + "\n")
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.name}\n"
+    before, after = report["before"], report["after"]
+    part = Path(report["part"]).name
+    said = (
+        f"## Confidence\n\n"
+        f"Calibrated with `leo-drive evaluate calibrate`: temperature {report['temperature']:.3f}, from "
+        f"{report['questions']} closed\nquestions about {report['clips']} clips of `{part}`. Expected "
+        f"calibration error {after['ece']:.3f} on clips held out\nfrom the fit; before it was "
+        f"{before['ece']:.3f}.\n"
+    )
+    without = re.sub(r"\n*^## Confidence\n.*?(?=^## |\Z)", "\n\n", text, flags=re.M | re.S)
+    _replace(card, f"{without.rstrip()}\n\n{said}")
+
+
+def _closed_alone(example: Example) -> Example:
+    closed = (c for c in example.conversations if all(qa.choices and qa.value is not None for qa in c))
+    return replace(example, conversations=tuple(closed))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside its place and move there, so that a model is never left without its configuration."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

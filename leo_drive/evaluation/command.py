@@ -1,0 +1,229 @@
+"""The commands `leo-drive evaluate lingoqa | drivelm | compare | calibrate`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leo_drive.errors import LeoDriveError
+from leo_drive.evaluation.calibrate_command import CALIBRATE_EXAMPLES, calibrate
+from leo_drive.files import writable_folder
+from leo_drive.terminal import complain, out, print_json, progress, spinner
+
+if TYPE_CHECKING:
+    from leo_drive.evaluation.judge import LingoJudge
+    from leo_drive.evaluation.lingoqa import Extra
+
+evaluate = typer.Typer(help="Measure a model.", no_args_is_help=True)
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="An embedded model (nano), a model folder, or a hub id.")
+]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps ...; a GPU if there is one.")]
+DtypeOption = Annotated[
+    str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU, float32 elsewhere.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder for the answers, report.json and report.html.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+NO_JUDGE = "none"
+_FILES = "predictions.csv, questions.csv, report.json and report.html"
+
+
+@evaluate.command(
+    "lingoqa",
+    epilog="Examples:\n\n"
+    "leo-drive evaluate lingoqa --root val_part --model nano --out runs/nano-val\n\n"
+    "leo-drive evaluate lingoqa --root val_part --out runs/nano-val --judge judges/Lingo-Judge\n\n"
+    "leo-drive evaluate lingoqa --root val_part --out runs/nano-val --corrupt fog,night --consistency\n\n"
+    "leo-drive evaluate lingoqa --root val_part --predictions predictions.csv --out runs/theirs",
+)
+def evaluate_lingoqa(
+    root: Annotated[Path, typer.Option(help="A LingoQA part: the folder with val.parquet or train.parquet.")],
+    out_dir: OutOption,
+    model: ModelOption = "nano",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Score these answers (question_id, segment_id, answer) instead of a model's."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Lingo-Judge: a folder or a hub id; wayveai/Lingo-Judge when it can be had, or none.",
+            show_default=False,
+        ),
+    ] = None,
+    judge_device: Annotated[
+        str | None, typer.Option(help="Where the judge runs; as --device.", show_default=False)
+    ] = None,
+    judge_batch: Annotated[int, typer.Option(help="Texts judged at once.", min=1)] = 32,
+    blind: Annotated[bool, typer.Option(help="Also answer from grey frames, for the blind baseline.")] = True,
+    corrupt: Annotated[
+        str | None,
+        typer.Option(
+            help="Also answer on clips made worse, at three strengths, and on last frames alone: some of "
+            "blank,noise,motion_blur,fog,rain,night,jpeg,dropped,shuffled, or all.",
+            show_default=False,
+        ),
+    ] = None,
+    consistency: Annotated[
+        bool, typer.Option("--consistency", help="Also ask paraphrased and negated questions of every clip.")
+    ] = False,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer every question of a LingoQA part and score the answers.
+
+    Run again after it was stopped, it goes on where it was.
+    """
+    from leo_drive.data.lingoqa import read_part
+    from leo_drive.evaluation.extras import Confidence, Consistency, Robustness, print_extras
+    from leo_drive.evaluation.report import print_report
+
+    # All that can be wrong before the model loads.
+    writable_folder(out_dir)
+    with spinner(f"reading {root}"):
+        read_part(root)
+    if predictions is not None:
+        from leo_drive.evaluation.predictions import read_predictions
+
+        read_predictions(predictions)
+    judged_by, no_judge = _judge(judge, judge_device or device, judge_batch)
+    how: dict[str, Any] = {"judge": judged_by, "no_judge": no_judge, "command": _command()}
+    if predictions is None:
+        extras: list[Extra] = [Confidence()]
+        if corrupt is not None:
+            extras.append(Robustness.of(root, corrupt))
+        with spinner(f"loading {model}"):
+            from leo_drive.evaluation.lingoqa import evaluate_part
+            from leo_drive.inference import load
+
+            leo = load(model, device=device, dtype=dtype)
+        with progress("answering") as update:
+            if consistency:
+                extras.append(Consistency(leo, root, update))
+            report = evaluate_part(leo, root, out_dir, blind, update, extras=extras, **how)
+    else:
+        from leo_drive.evaluation.lingoqa import evaluate_predictions
+
+        with spinner("scoring"):
+            report = evaluate_predictions(root, predictions, out_dir, **how)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report, out)
+        print_extras(report, out)
+        out.print(f"{_FILES} in {out_dir}", highlight=False, markup=False)
+
+
+@evaluate.command(
+    "drivelm",
+    epilog="Examples:\n\n"
+    "leo-drive evaluate drivelm --root drivelm_sample --model nano --out runs/drivelm\n\n"
+    "leo-drive evaluate drivelm --root v1_1_val_nus_q_only.json --out runs/submission\n\n"
+    "leo-drive evaluate drivelm --root test_eval.json --predictions output.json --out runs/theirs",
+)
+def evaluate_drivelm(
+    root: Annotated[
+        Path, typer.Option(help="DriveLM's JSON file, or its folder; the challenge's test_eval.json as well.")
+    ],
+    out_dir: OutOption,
+    model: ModelOption = "nano",
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these answers (output.json) instead of a model's.")
+    ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(help="Which cameras are shown; repeat it. All six by default.", show_default=False),
+    ] = None,
+    nuscenes: Annotated[
+        Path | None, typer.Option(help="The folder that holds samples/; beside the JSON file by default.")
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer the DriveLM challenge's questions, and score what can be scored without ChatGPT.
+
+    Run again after it was stopped, it goes on where it was.
+    """
+    from leo_drive.evaluation.challenge import read_challenge
+    from leo_drive.evaluation.report import print_scores
+
+    writable_folder(out_dir)
+    with spinner(f"reading {root}"):
+        challenge = read_challenge(root, nuscenes, camera)
+    if predictions is None:
+        with spinner(f"loading {model}"):
+            from leo_drive.evaluation.drivelm import evaluate_challenge
+            from leo_drive.inference import load
+
+            leo = load(model, device=device, dtype=dtype)
+        with progress("answering") as update:
+            report = evaluate_challenge(leo, challenge, out_dir, update, _command())
+    else:
+        from leo_drive.evaluation.drivelm import score_challenge
+
+        with spinner("scoring"):
+            report = score_challenge(challenge, predictions, out_dir, _command())
+    if as_json:
+        print_json(report)
+    else:
+        print_scores(report, out)
+        out.print(f"output.json, questions.csv, report.json and report.html in {out_dir}", highlight=False)
+
+
+@evaluate.command(
+    "compare",
+    epilog="Example:\n\nleo-drive evaluate compare runs/before runs/after --out runs/after-before",
+)
+def evaluate_compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="An evaluation's folder.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same part.", show_default=False)],
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the comparison; B/compare by default.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether B is better than A: paired differences, McNemar's test, and the questions that changed."""
+    from leo_drive.evaluation.compare import compare, print_comparison
+
+    where = writable_folder(out_dir or b / "compare") if b.is_dir() else (out_dir or b)
+    with spinner("comparing"):
+        found = compare(a, b, where, _command())
+    if as_json:
+        print_json(found)
+    else:
+        print_comparison(found, out)
+        out.print(f"changed.csv, compare.json and compare.html in {where}", highlight=False, markup=False)
+
+
+evaluate.command("calibrate", epilog=CALIBRATE_EXAMPLES)(calibrate)
+
+
+def _judge(name: str | None, device: str | None, batch: int) -> tuple[LingoJudge | None, str]:
+    """The judge, or None and why there is none; only one that was asked for has to be there."""
+    from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge
+
+    if name == NO_JUDGE:
+        return None, "not asked for (--judge none)"
+    try:
+        with spinner(f"loading {name or LINGO_JUDGE}"):
+            return LingoJudge(name or LINGO_JUDGE, device, batch), ""
+    except LeoDriveError as error:
+        if name is not None:
+            raise
+        complain(f"no Lingo-Judge score: {error}", "")
+        return None, f"not measured: {error}"
+
+
+def _command() -> str:
+    return shlex.join(["leo-drive", *sys.argv[1:]])

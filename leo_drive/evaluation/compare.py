@@ -1,0 +1,297 @@
+"""Two evaluations of the same questions, side by side: is the difference more than chance?
+
+Every score is compared over the questions that both have: the difference with a bootstrap interval over
+segments, drawn for both alike, and of scores that are right or wrong question by question, McNemar's exact
+test (McNemar 1947, the binomial test on the questions where just one of the two is right).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leo_drive.errors import InputError
+from leo_drive.evaluation.bootstrap import paired
+from leo_drive.evaluation.judge import THRESHOLD
+from leo_drive.evaluation.page import (
+    Section,
+    between,
+    figure,
+    figure_html,
+    hundredths,
+    page,
+    table_html,
+    text_html,
+)
+from leo_drive.evaluation.predictions import repeated, some
+from leo_drive.evaluation.report import now, plain, read_report, write, write_json
+from leo_drive.evaluation.scores import NAMES, measure
+from leo_drive.evaluation.table import read_table
+
+CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"
+_SHOWN = 40
+_BINARY = {"lingo_judge": "judge", "closed_accuracy": "correct", "accuracy": "correct"}
+"""Scores that are a share of right answers, and the column that says which are right."""
+
+
+def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
+    """Compare evaluation B with evaluation A; write changed.csv, compare.json and compare.html to `out`.
+
+    Args:
+        a, b: folders that `leo-drive evaluate` wrote.
+        command: what the page says that it was made by.
+
+    Returns:
+        questions (that both have), only_a and only_b (how many just one has), scores (of each: a, b,
+        difference, interval, and where it is right or wrong by question: only_a_right, only_b_right,
+        mcnemar_p), missing (of scores that cannot be compared, why) and changed (how many answers).
+
+    Raises:
+        InputError: a folder without an evaluation, evaluations of different parts, or a question with several
+            answers.
+    """
+    reports = read_report(a), read_report(b)
+    _check_comparable(a, b, *reports)
+    tables = [_once(folder, read_table(folder)) for folder in (a, b)]
+    common = [i for i in tables[0].index if i in set(tables[1].index)]
+    if not common:
+        raise InputError(f"{b}: has no question in common with {a}")
+    first, second = (table.loc[common].reset_index(drop=True) for table in tables)
+    scores, missing = _scores(first, second, reports[0]["benchmark"])
+    changed = _changed(first, second)
+    judges = [report["settings"].get("judge_hash") for report in reports]
+    if "lingo_judge" in scores and judges[0] != judges[1]:
+        del scores["lingo_judge"]
+        missing["lingo_judge"] = f"judged by different judges ({judges[0]}, {judges[1]})"
+    found = plain(
+        {
+            "a": str(a),
+            "b": str(b),
+            "model_a": reports[0]["model"],
+            "model_b": reports[1]["model"],
+            "part": reports[0]["part"],
+            "questions": len(common),
+            "only_a": len(tables[0]) - len(common),
+            "only_b": len(tables[1]) - len(common),
+            "scores": scores,
+            "missing": missing,
+            "changed": len(changed),
+            **({"command": command} if command else {}),
+        }
+    )
+    write(out / CHANGED, changed.to_csv(index=False, float_format="%.6f"))
+    write_json(out / JSON, found)
+    write(out / PAGE, _page(found, reports, changed))
+    return found
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The exact two-sided p-value: how often chance alone is this one-sided among the questions that differ.
+
+    Args:
+        only_a, only_b: questions that just one of the two has right.
+
+    Example:
+        >>> round(mcnemar(1, 9), 4)
+        0.0215
+    """
+    count, fewer = only_a + only_b, min(only_a, only_b)
+    return min(1.0, 2 * sum(math.comb(count, i) for i in range(fewer + 1)) / 2**count)
+
+
+def print_comparison(found: Mapping[str, Any], console: Console) -> None:
+    """The scores of both with the difference, for the terminal."""
+    console.print(f"A: {found['model_a']}, {found['a']}", highlight=False, markup=False)
+    console.print(f"B: {found['model_b']}, {found['b']}", highlight=False, markup=False)
+    table = Table(*_COLUMNS)
+    for row in _rows(found):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    console.print(_summary(found), highlight=False, markup=False)
+
+
+_COLUMNS = (
+    "score, times 100",
+    "A",
+    "B",
+    "B - A",
+    "95 % interval",
+    "A alone right",
+    "B alone right",
+    "McNemar p",
+)
+
+
+def _check_comparable(a: Path, b: Path, of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> None:
+    if of_a["benchmark"] != of_b["benchmark"]:
+        raise InputError(f"{b}: is an evaluation on {of_b['benchmark']}, {a} one on {of_a['benchmark']}")
+    if of_a["part_hash"] != of_b["part_hash"]:
+        raise InputError(
+            f"{b}: answers another part ({of_b['part']}, {of_b['part_hash']}) than {a} ({of_a['part']}, "
+            f"{of_a['part_hash']}); evaluate both on the same questions"
+        )
+
+
+def _once(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
+    if twice := repeated(table):
+        raise InputError(
+            f"{folder}: {len(twice)} question ids have several answers ({some(twice)}); keep one of each"
+        )
+    return table.set_index(["question_id", "segment_id"], drop=False)
+
+
+def _scores(
+    first: pd.DataFrame, second: pd.DataFrame, benchmark: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    segments = list(first["segment_id"])
+    scores: dict[str, dict[str, Any]] = {}
+    a, b = measure(first, benchmark), measure(second, benchmark)
+    missing = a.missing | b.missing
+    for name, metric in a.metrics.items():
+        if name not in b.metrics:
+            missing.setdefault(name, "B has none")
+            continue
+        difference, ends = paired(metric, b.metrics[name], segments)
+        scores[name] = {
+            "a": metric.value,
+            "b": b.metrics[name].value,
+            "difference": difference,
+            "interval": ends,
+        }
+    missing |= {name: "A has none" for name in b.metrics if name not in a.metrics}
+    for name, column in _BINARY.items():
+        if name in scores:
+            right_a, right_b = _right(first, column), _right(second, column)
+            only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+            p = mcnemar(only_a, only_b)
+            scores[name] |= {"only_a_right": only_a, "only_b_right": only_b, "mcnemar_p": p}
+    return scores, missing
+
+
+def _right(table: pd.DataFrame, column: str) -> np.ndarray:
+    if column == "judge":
+        return (table["judge"] > THRESHOLD).to_numpy()
+    return np.array([value is True for value in table["correct"]])
+
+
+def _changed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The questions whose answer or verdict is not the same, those that turned worse first."""
+    rows = []
+    for (_, a), (_, b) in zip(first.iterrows(), second.iterrows(), strict=True):
+        verdicts = [
+            (x is True or x > THRESHOLD) if column == "judge" else x is True
+            for column in ("correct", "judge")
+            for x in (a[column], b[column])
+        ]
+        before, after = verdicts[0] + verdicts[2], verdicts[1] + verdicts[3]
+        if a["answer"] == b["answer"] and before == after:
+            continue
+        change = "worse" if after < before else "better" if after > before else "other words"
+        rows.append(
+            {
+                "change": change,
+                **{c: a[c] for c in ("question_id", "segment_id", "kind", "question")},
+                "references": " / ".join(a["references"]),
+                "answer_a": a["answer"],
+                "answer_b": b["answer"],
+                **{
+                    f"{c}_{x}": row[c]
+                    for c in ("correct", "judge", "confidence")
+                    for x, row in (("a", a), ("b", b))
+                },
+            }
+        )
+    order = {"worse": 0, "better": 1, "other words": 2}
+    return pd.DataFrame(
+        sorted(rows, key=lambda row: order[row["change"]]), columns=None if rows else ["change"]
+    )
+
+
+def _rows(found: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for name, score in found["scores"].items():
+        p = score.get("mcnemar_p")
+        rows.append(
+            [
+                NAMES[name],
+                *(hundredths(score[key]) for key in ("a", "b")),
+                f"{100 * score['difference']:+.1f}",
+                between(score["interval"]),
+                str(score.get("only_a_right", "")),
+                str(score.get("only_b_right", "")),
+                "" if p is None else f"{p:.3g}",
+            ]
+        )
+    return [*rows, *([NAMES[name], "", "", "", why, "", "", ""] for name, why in found["missing"].items())]
+
+
+def _summary(found: Mapping[str, Any]) -> str:
+    one = [f"{found[key]} only in {key[-1].upper()}" for key in ("only_a", "only_b") if found[key]]
+    return (
+        f"{found['questions']} questions{''.join(', ' + o for o in one)}, {found['changed']} answers changed"
+    )
+
+
+def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.DataFrame) -> str:
+    sections = [
+        Section(
+            "Scores",
+            text_html(f"A: {found['model_a']}, {found['a']}")
+            + text_html(f"B: {found['model_b']}, {found['b']}")
+            + table_html(_COLUMNS, _rows(found)) + _plot(found) + text_html(_summary(found), "faint"),
+        )
+    ]  # fmt: skip
+    if both := _kinds(*reports):
+        sections.append(Section("Closed questions by kind", both))
+    columns = ["change", "question", "references", "answer_a", "answer_b"]
+    if len(changed):
+        rows = changed.head(_SHOWN)[columns].itertuples(index=False, name=None)
+        html = table_html(["", "question", "right", "A", "B"], rows)
+        if len(changed) > _SHOWN:
+            html += text_html(f"The first {_SHOWN} of {len(changed)}; {CHANGED} has all.", "faint")
+        sections.append(Section("Answers that changed", html))
+    sides = (
+        f"<div><h3>{side}</h3>{table_html(['', ''], report.get('settings', {}).items())}</div>"
+        for side, report in zip("AB", reports, strict=True)
+    )
+    made = f"<div class=two>{''.join(sides)}</div>" + text_html(found.get("command", ""), "faint")
+    return page(
+        f"{found['model_b']} against {found['model_a']}", [*sections, Section("Made with", made)], now()
+    )
+
+
+def _kinds(of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> str:
+    a, b = ((report.get("closed") or {}).get("kinds", {}) for report in (of_a, of_b))
+    rows = [
+        [kind, hundredths(a[kind]["balanced_accuracy"]), hundredths(b[kind]["balanced_accuracy"]),
+         f"{100 * (b[kind]['balanced_accuracy'] - a[kind]['balanced_accuracy']):+.1f}"]
+        for kind in a if kind in b
+    ]  # fmt: skip
+    return table_html(["kind, balanced accuracy", "A", "B", "B - A"], rows) if rows else ""
+
+
+def _plot(found: Mapping[str, Any]) -> str:
+    known = [(n, s) for n, s in found["scores"].items() if s["interval"] and n != "cider"][::-1]
+    if not known:
+        return ""
+    drawn = figure(8.0, 1.0 + 0.35 * len(known))
+    axes = drawn.subplots()
+    for place, (_, score) in enumerate(known):
+        low, high = score["interval"]
+        axes.plot(
+            [100 * low, 100 * high], [place, place], color="#9aa1ab", linewidth=3, solid_capstyle="round"
+        )
+        axes.plot([100 * score["difference"]], [place], "o", color="#0f62b0")
+    axes.axvline(0, color="#14171c", linewidth=0.8)
+    axes.set_yticks(range(len(known)), [NAMES[name] for name, _ in known])
+    axes.set_ylim(-0.6, len(known) - 0.4)
+    axes.set_xlabel("B - A, times 100, with its 95 % interval")
+    return figure_html(drawn, "differences")

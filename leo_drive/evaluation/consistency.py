@@ -1,0 +1,187 @@
+"""Whether answers hold together: one question in several wordings, and in the negative.
+
+No reference answers are needed, so it can be measured on any clips. A model that always says yes agrees with
+itself in every paraphrase and contradicts itself in every negation: the two are told apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leo_drive.data.closed import read_value
+from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.data.kinds import YES_NO
+from leo_drive.errors import InputError
+from leo_drive.evaluation.table import Answered
+
+WORDINGS = Path(__file__).parent.parent / "assets" / "consistency.yaml"
+
+Relation = Literal["paraphrase", "negation"]
+_EXAMPLES = 10
+
+
+class Group(BaseModel):
+    """Wordings of one question.
+
+    Attributes:
+        ask: they mean the same.
+        negated: they mean the opposite of `ask`, and the same among themselves; only of yes or no.
+        choices: what can be answered.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    ask: tuple[str, ...] = Field(min_length=1)
+    negated: tuple[str, ...] = ()
+    choices: tuple[str, ...] = YES_NO
+
+    @model_validator(mode="after")
+    def _makes_pairs(self) -> Group:
+        wordings = self.wordings
+        if len(wordings) < 2 or any(not w.strip() for w in wordings) or len(set(wordings)) < len(wordings):
+            raise ValueError(f"{self.name}: needs two or more wordings, none of them empty or twice there")
+        if self.negated and self.choices != YES_NO:
+            raise ValueError(f"{self.name}: only a question of yes or no can be negated")
+        return self
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """All of them, in the order in which they are asked."""
+        return (*self.ask, *self.negated)
+
+    @property
+    def pairs(self) -> list[tuple[Relation, str, str]]:
+        """Every two wordings, and how they are related."""
+        same = [*combinations(self.ask, 2), *combinations(self.negated, 2)]
+        return [
+            *(("paraphrase", a, b) for a, b in same),
+            *(("negation", a, b) for a, b in product(self.ask, self.negated)),
+        ]
+
+
+class Wordings(BaseModel):
+    """The table of wordings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: tuple[Group, ...] = Field(min_length=1)
+
+    @property
+    def questions(self) -> list[str]:
+        """What is asked of every clip."""
+        return [wording for group in self.groups for wording in group.wordings]
+
+    @property
+    def pass_name(self) -> str:
+        """Of the pass that asks them; another table is another pass."""
+        return f"consistency_{hashlib.blake2s(self.model_dump_json().encode()).hexdigest()[:8]}"
+
+    def asked_of(self, example: Example) -> Example:
+        """The example with these questions in place of its own."""
+        asked = (QuestionAnswer(f"{i}", text, "") for i, text in enumerate(self.questions))
+        return replace(example, conversations=tuple((qa,) for qa in asked))
+
+
+def read_wordings(path: Path = WORDINGS) -> Wordings:
+    """Read and check a table of wordings.
+
+    Raises:
+        InputError: no such file, not YAML, or not such a table.
+    """
+    try:
+        return Wordings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {place}: {message}") from None
+
+
+def consistency(
+    wordings: Wordings, clips: Sequence[str], answers: Sequence[Sequence[Answered]]
+) -> dict[str, Any]:
+    """The share of pairs whose answers contradict each other.
+
+    Args:
+        clips: names.
+        answers: of each clip, to `wordings.questions` in their order.
+
+    Returns:
+        clips, and for paraphrase and negation: pairs, unread (the share of pairs of which an answer could not
+        be read, which are not counted further), contradictory (the share of the others; None without any);
+        contradictory, the mean of both shares; groups: the same for each; examples: some contradictions.
+    """
+    tally: dict[tuple[str, Relation], list[bool | None]] = {}
+    examples: list[dict[str, Any]] = []
+    for clip, said in zip(clips, answers, strict=True):
+        answer_of = dict(zip(wordings.questions, said, strict=True))
+        for group in wordings.groups:
+            for relation, a, b in group.pairs:
+                first, second = (read_value(answer_of[q].text, group.choices) for q in (a, b))
+                broken = None
+                if first is not None and second is not None:
+                    broken = (first == second) == (relation == "negation")
+                tally.setdefault((group.name, relation), []).append(broken)
+                if broken and len(examples) < _EXAMPLES:
+                    said_of = {q: answer_of[q].text for q in (a, b)}
+                    examples.append({"clip": clip, "relation": relation, "answers": said_of})
+    relations: tuple[Relation, ...] = ("paraphrase", "negation")
+    whole = {r: _share([x for (_, of), found in tally.items() if of == r for x in found]) for r in relations}
+    known = [part["contradictory"] for part in whole.values() if part["contradictory"] is not None]
+    return {
+        "clips": len(clips),
+        "contradictory": sum(known) / len(known) if known else None,
+        "paraphrase": whole["paraphrase"],
+        "negation": whole["negation"],
+        "groups": {
+            group.name: {r: _share(tally[group.name, r]) for r in relations if (group.name, r) in tally}
+            for group in wordings.groups
+        },
+        "examples": examples,
+    }
+
+
+def _share(found: Sequence[bool | None]) -> dict[str, Any]:
+    read = [broken for broken in found if broken is not None]
+    return {
+        "pairs": len(found),
+        "unread": (len(found) - len(read)) / len(found) if found else None,
+        "contradictory": sum(read) / len(read) if read else None,
+    }
+
+
+def print_consistency(found: dict[str, Any], console: Console) -> None:
+    """Contradictions by group of wordings."""
+    table = Table("wordings of", "paraphrases contradict", "negations contradict", "unread")
+    for name, group in [*found["groups"].items(), ("all", found)]:
+        parts = [group.get(relation) for relation in ("paraphrase", "negation")]
+        pairs = sum(part["pairs"] for part in parts if part)
+        unread = sum(part["unread"] * part["pairs"] for part in parts if part and part["pairs"])
+        table.add_row(
+            escape(name),
+            *(_shown(part and part["contradictory"]) for part in parts),
+            _shown(unread / pairs if pairs else None),
+            style="bold" if group is found else "",
+        )
+    console.print(table)
+    console.print("unread: an answer of the pair could not be told; not counted", highlight=False)
+
+
+def _shown(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

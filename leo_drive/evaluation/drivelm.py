@@ -1,0 +1,225 @@
+"""DriveLM: answer the challenge's questions about several cameras, or take answers from a file; then score.
+
+Files in the output folder: output.json in the challenge's format, questions.csv, report.json and report.html.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+from pydantic import BaseModel
+
+from leo_drive.data.documents import read_json
+from leo_drive.errors import InputError
+from leo_drive.evaluation.answering import (
+    MAX_NEW_TOKENS,
+    Progress,
+    answer_examples,
+    check_pictures,
+    clip_of,
+)
+from leo_drive.evaluation.challenge import Challenge
+from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
+from leo_drive.evaluation.page import Section, page, table_html
+from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.predictions import Matching, match
+from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
+from leo_drive.evaluation.scores import measure
+from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
+from leo_drive.evaluation.table import QUESTIONS, Answered, fingerprint, question_table, to_csv
+from leo_drive.inference import Leo
+
+log = logging.getLogger(__name__)
+
+OUTPUT = "output.json"
+PARTIAL = "answers.partial.jsonl"
+_PASS = "output"
+
+
+class _Prediction(BaseModel):
+    id: str
+    answer: str
+
+
+def evaluate_challenge(
+    leo: Leo, challenge: Challenge, out: Path, progress: Progress | None = None, command: str = ""
+) -> dict[str, Any]:
+    """Answer the challenge's questions, score the answers where the file has some, and write it all to `out`.
+
+    Answers are kept as they come: run again after it was stopped, it goes on where it was.
+
+    Args:
+        progress: called with key frames done and all.
+        command: what the report says that it was made by.
+
+    Returns:
+        The report: scores with intervals, by sort how many questions count, and what the official score has
+        besides.
+
+    Raises:
+        InputError: pictures are missing, cameras and questions do not fit the model's context, or `out` has
+            part of the answers of another model, or to other questions.
+    """
+    check_pictures(challenge.examples, str(challenge.path))
+    out.mkdir(parents=True, exist_ok=True)
+    about = what_answers_depend_on(leo, challenge.examples)
+    kept = PartialAnswers(out / PARTIAL, about)
+    name = challenge.path.stem
+    answers = answer_examples(leo, challenge.examples, {_PASS: lambda clip: clip}, kept, name, progress)[
+        _PASS
+    ]
+    table = question_table(challenge.examples, answers, name)
+    made_by = {
+        "model": leo.name,
+        "model_hash": about["weights"],
+        "cameras": ", ".join(challenge.examples[0].names or ()),
+        "dtype": str(leo.model.dtype).removeprefix("torch."),
+        "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+    }
+    report = _finish(challenge, table, made_by, out, leo.name, command)
+    kept.remove()
+    return report
+
+
+def score_challenge(challenge: Challenge, predictions: Path, out: Path, command: str = "") -> dict[str, Any]:
+    """Score the answers in a file of the challenge's format (a list of id and answer), without a model.
+
+    Raises:
+        InputError: the file cannot be read, has no answer to a question of the challenge, or there is nothing
+            to score against.
+    """
+    if not challenge.answered:
+        raise InputError(f"{challenge.path}: has no answers to score {predictions} against")
+    segments = {
+        qa.question_id: example.example_id for example in challenge.examples for qa in example.questions
+    }
+    given = read_json(predictions, list[_Prediction], "the challenge's output: a list of id and answer")
+    answers: dict[tuple[str, str], list[Answered]] = {}
+    doubled = []
+    for one in given:
+        key = one.id, segments.get(one.id, "")
+        doubled += [one.id] if key in answers else []
+        answers[key] = [Answered(one.answer)]  # of several the challenge takes the last
+    matching = match(challenge.examples, answers, predictions, part=challenge.path.stem)
+    matching.doubled.extend(dict.fromkeys(doubled))
+    out.mkdir(parents=True, exist_ok=True)
+    made_by = {"predictions": str(predictions)}
+    return _finish(challenge, matching.table, made_by, out, predictions.name, command, matching)
+
+
+def _finish(
+    challenge: Challenge,
+    table: pd.DataFrame,
+    made_by: dict[str, Any],
+    out: Path,
+    model: str,
+    command: str,
+    matching: Matching | None = None,
+) -> dict[str, Any]:
+    table["part"] = [challenge.stages[id_] for id_ in table["question_id"]]
+    table["kind"] = [challenge.sorts[id_] for id_ in table["question_id"]]
+    report: dict[str, Any] = {
+        "benchmark": "drivelm",
+        "model": model,
+        "part": str(challenge.path),
+        "part_hash": fingerprint(challenge.examples),
+        "segments": len(challenge.examples),
+        "questions": len(table),
+        "scores": {},
+        "notes": [],
+        "warnings": _warnings(table, matching),
+    }
+    tokenizer = None
+    if challenge.answered:
+        table = scored(table)
+        exact = table["kind"] == "accuracy"
+        table["correct"] = [bool(p) if e else None for p, e in zip(table["points"], exact, strict=True)]
+        table["truth"] = [r[0] if e else None for r, e in zip(table["references"], exact, strict=True)]
+        table["value"] = [a if e else None for a, e in zip(table["answer"], exact, strict=True)]
+        measured = measure(table, "drivelm")
+        report["scores"] = measured.as_dict(table)
+        tokenizer = measured.tokenizer
+        report["sorts"], report["official"] = shares(table), known_part(report["scores"])
+        report["scores"]["chatgpt"] = {"score": None, "missing": "needs ChatGPT"}
+        report["notes"] = _notes(challenge, report["official"], report["sorts"])
+    else:
+        report["notes"] = [
+            f"{challenge.path} has no answers: {OUTPUT} is for the challenge's server to score."
+        ]
+    if matching:
+        report["matching"] = matching.as_dict()
+    report["settings"] = settings(
+        **made_by, part=str(challenge.path), part_hash=report["part_hash"], tokenizer=tokenizer
+    )
+    if command:
+        report["command"] = command
+    report = plain(report)
+    for line in report["warnings"]:
+        log.warning("%s", line)
+    write(out / OUTPUT, _output(challenge, table))
+    write(out / QUESTIONS, to_csv(table))
+    write_json(out / REPORT, report)
+    write(out / PAGE, _page(challenge, report, table))
+    return report
+
+
+def _output(challenge: Challenge, table: pd.DataFrame) -> str:
+    rows = [
+        {
+            "id": row["question_id"],
+            "question": f"<image>\n{row['question']}",
+            **({"gt_answer": row["references"][0]} if challenge.answered else {}),
+            "answer": row["answer"],
+        }
+        for _, row in table.iterrows()
+    ]
+    return json.dumps(rows, indent=4, ensure_ascii=True) + "\n"
+
+
+def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
+    lines = []
+    if matching and matching.missing:
+        lines.append("questions without an answer: the challenge's server refuses such a file")
+    lines += matching.warnings() if matching else []
+    empty = sum(not answer.strip() for answer in table["answer"])
+    return [*lines, *([f"{empty} of {len(table)} answers are empty; they count as wrong"] if empty else [])]
+
+
+def _notes(challenge: Challenge, official: dict[str, Any], sorts: dict[str, dict[str, int]]) -> list[str]:
+    lines = [
+        WITHOUT_CHATGPT.format(
+            share=official["most"], known=100 * official["known"], most=100 * official["most"]
+        )
+    ]
+    if left := sum(sort["questions"] - sort["counted"] for sort in sorts.values()):
+        lines.append(
+            f"{left} questions do not count: they name an object that the answer to their key frame's first "
+            f"question did not name."
+        )
+    if challenge.drawn:
+        lines.append(
+            "Questions drawn from a training file by the challenge's rules; the options of multiple choice "
+            "are drawn anew, the same ones every time."
+        )
+    return lines
+
+
+def _page(challenge: Challenge, report: dict[str, Any], table: pd.DataFrame) -> str:
+    by_id = {example.example_id: example for example in challenge.examples}
+
+    def frames(segment: str) -> Sequence[Image.Image]:
+        return clip_of(by_id[segment], 1, challenge.path.stem).frames
+
+    sections: list[Section | None] = [scores_section(report)]
+    if "sorts" in report:
+        rows = [[sort, n["questions"], n["counted"]] for sort, n in report["sorts"].items()]
+        sections.append(Section("Questions", table_html(["scored by", "questions", "that count"], rows)))
+    sections += [mistakes_section(table, frames), settings_section(report)]
+    title = f"{report['model']} on {challenge.path.name}"
+    return page(title, [section for section in sections if section], now())

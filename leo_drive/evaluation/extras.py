@@ -1,0 +1,199 @@
+"""What an evaluation can measure besides its scores: robustness, confidence and consistency.
+
+Each is a `leo_drive.evaluation.lingoqa.Extra`: it may add passes over the same clips, and turns the tables of
+all passes into an entry of report.json and a section of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+from rich.console import Console
+
+from leo_drive.data.kinds import infer_kinds
+from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.errors import InputError
+from leo_drive.evaluation.answering import Progress, Show, answer_examples, grey_clip
+from leo_drive.evaluation.calibration import reliability, reliability_figure
+from leo_drive.evaluation.closed import score_table
+from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
+from leo_drive.evaluation.corruptions import STRENGTHS
+from leo_drive.evaluation.lingoqa import BLIND, SIGHTED
+from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html
+from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.robustness import (
+    LAST_FRAME,
+    Score,
+    pass_name,
+    passes,
+    print_robustness,
+    read_corruptions,
+    robustness,
+    robustness_figure,
+)
+from leo_drive.inference import Leo
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Closed scores on corrupted clips and on last frames alone; `robustness.png` beside the report."""
+
+    corruptions: tuple[str, ...]
+    name: ClassVar[str] = "robustness"
+
+    @classmethod
+    def of(cls, part: Path, corruptions: str) -> Robustness:
+        """For a part, and what `--corrupt` says.
+
+        Raises:
+            InputError: no such corruption, or no closed question in the part whose score could fall.
+        """
+        found = read_corruptions(corruptions)
+        if not any(qa.choices for example in infer_kinds(read_lingoqa(part)) for qa in example.questions):
+            raise InputError(f"{part}: none of its questions is closed; --corrupt has nothing to score")
+        return cls(found)
+
+    def passes(self) -> Mapping[str, Show]:
+        return {BLIND: grey_clip, **passes(self.corruptions)}
+
+    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any], list[Section]]:
+        def score(name: str) -> Score:
+            found = score_table(tables[name])
+            assert found is not None
+            return found
+
+        corrupted = {name: {s: score(pass_name(name, s)) for s in STRENGTHS} for name in self.corruptions}
+        found = robustness(score(SIGHTED), score(BLIND), score(LAST_FRAME), corrupted)
+        drawn = robustness_figure(found)
+        drawn.savefig(out / "robustness.png", dpi=110, metadata={"Software": None})
+        return found, [_robustness_section(found, figure_html(drawn, "balanced accuracy by strength"))]
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Reliability of the answers to closed questions, and accuracy when unsure ones are withheld."""
+
+    name: ClassVar[str] = "confidence"
+
+    def passes(self) -> Mapping[str, Show]:
+        return {}
+
+    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any] | None, list[Section]]:
+        table = tables[SIGHTED]
+        rows = table[table["truth"].notna() & table["confidence"].notna()]
+        if not len(rows):
+            return None, []
+        found = reliability(list(rows["confidence"]), [bool(c) for c in rows["correct"]])
+        html = text_html(
+            f"Expected calibration error {found['ece']:.3f} over {found['answers']} answers to closed "
+            f"questions: mean confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. "
+            f"leo-drive evaluate calibrate fits the temperature that brings them together."
+        )
+        html += figure_html(reliability_figure({"confidence": found}), "reliability and coverage")
+        columns = ["questions answered", "accuracy", "from a confidence of"]
+        html += table_html(
+            columns,
+            [(f"{r['coverage']:.0%}", hundredths(r["accuracy"]), r["confidence"]) for r in found["coverage"]],
+        )
+        return found, [Section("Confidence", html)]
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Paraphrased and negated questions, asked of every clip of a part besides its own."""
+
+    leo: Leo
+    part: Path
+    progress: Progress | None = None
+    wordings: Wordings = field(default_factory=read_wordings)
+    name: ClassVar[str] = "consistency"
+
+    def passes(self) -> Mapping[str, Show]:
+        return {}
+
+    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any], list[Section]]:
+        examples = [self.wordings.asked_of(example) for example in read_lingoqa(self.part)]
+        kept = PartialAnswers(out / "consistency.partial.jsonl", what_answers_depend_on(self.leo, examples))
+        source = part_table(self.part).absolute().parent.name
+        shown: dict[str, Show] = {self.wordings.pass_name: lambda clip: clip}
+        answers = answer_examples(self.leo, examples, shown, kept, source, self.progress)
+        found = consistency(self.wordings, [e.example_id for e in examples], answers[self.wordings.pass_name])
+        kept.remove()
+        return found, [_consistency_section(found)]
+
+
+def print_extras(report: Mapping[str, Any], console: Console) -> None:
+    """What the extras put into a report, as tables on the terminal."""
+    if found := report.get(Robustness.name):
+        print_robustness(found, console)
+    if found := report.get(Consistency.name):
+        print_consistency(found, console)
+    if found := report.get(Confidence.name):
+        half = next(row for row in found["coverage"] if row["coverage"] == 0.5)
+        console.print(
+            f"expected calibration error {found['ece']:.3f}; the surer half of the closed answers: "
+            f"{half['accuracy']:.3f} right, all of them: {found['accuracy']:.3f}",
+            highlight=False,
+        )
+
+
+def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
+    cells = found["corruptions"]
+    strengths = [str(s) for s in STRENGTHS]
+    rows: list[Sequence[Any]] = [
+        (
+            name.replace("_", " "),
+            *(hundredths(by[s]["balanced_accuracy"]) for s in strengths),
+            *(hundredths(by[s]["kept"]) for s in strengths),
+        )
+        for name, by in cells.items()
+    ]
+    columns = [
+        "balanced, times 100",
+        *(f"strength {s}" for s in strengths),
+        *(f"kept at {s}" for s in strengths),
+    ]
+    gains = [
+        (
+            kind,
+            *(hundredths(row["balanced_accuracy"][n]) for n in ("plain", "blind", "last_frame")),
+            hundredths(row["gain_over_blind"]),
+            hundredths(row["temporal_gain"]),
+        )
+        for kind, row in [*found["kinds"].items(), (f"mean of {len(found['kinds'])}", found)]
+    ]
+    html = plot + table_html(columns, rows)
+    html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
+    html += "<h3>What seeing and looking back gain</h3>"
+    html += table_html(["kind", "plain", "blind", "last frame", "gain over blind", "temporal gain"], gains)
+    return Section("Robustness", html)
+
+
+def _consistency_section(found: Mapping[str, Any]) -> Section:
+    def share(part: Mapping[str, Any] | None) -> str:
+        return hundredths(part["contradictory"]) if part else ""
+
+    rows = [
+        (name, share(group.get("paraphrase")), share(group.get("negation")))
+        for name, group in [*found["groups"].items(), ("all", found)]
+    ]
+    html = table_html(["wordings of", "paraphrases contradict, %", "negations contradict, %"], rows)
+    html += text_html(
+        f"{found['clips']} clips. An answer that could not be told is not counted: "
+        f"{hundredths(found['paraphrase']['unread'])} % of paraphrased and "
+        f"{hundredths(found['negation']['unread'])} % of negated pairs.",
+        "faint",
+    )
+    shown = [
+        (e["clip"], *(f"{question} {said}" for question, said in e["answers"].items()))
+        for e in found["examples"]
+    ]
+    if shown:
+        html += "<h3>Contradictions</h3>" + table_html(["clip", "", ""], shown)
+    return Section("Consistency", html)

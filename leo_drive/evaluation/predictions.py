@@ -1,0 +1,161 @@
+"""An existing predictions.csv, matched with a part's questions as LingoQA's scorer matches them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from leo_drive.data.example import Example
+from leo_drive.errors import InputError
+from leo_drive.evaluation.table import Answered, by_question, question_table
+
+COLUMNS = ("question_id", "segment_id", "answer")
+SHOWN = 3
+
+Key = tuple[str, str]
+"""Question and segment."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What fitted, and what did not.
+
+    Attributes:
+        table: of the questions that are answered; one answered twice has two rows, as the scorer counts it.
+        questions: how many the part has.
+        missing, extra, doubled: ids of questions without an answer, of answers to no question of the part (of
+            this segment), and of questions with several answers.
+    """
+
+    table: pd.DataFrame
+    questions: int
+    missing: list[str]
+    extra: list[str]
+    doubled: list[str]
+
+    def warnings(self) -> list[str]:
+        """A line for every sort of mismatch."""
+        sorts = (
+            (self.missing, "without an answer; the score is over the others"),
+            (self.extra, "not of this part, or of another segment there; left out"),
+            (self.doubled, "answered more than once; every answer counts"),
+        )
+        lines = [f"{len(ids)} question ids {what}: {some(ids)}" for ids, what in sorts if ids]
+        total = f"WARNING: {len(self.table)} answers matched, of {self.questions} questions of the part"
+        return [total, *lines] if lines else []
+
+    def as_dict(self) -> dict[str, Any]:
+        """For report.json."""
+        return {
+            "matched": len(self.table),
+            "expected": self.questions,
+            "missing": self.missing,
+            "extra": self.extra,
+            "doubled": self.doubled,
+        }
+
+
+def read_predictions(path: Path) -> dict[Key, list[Answered]]:
+    """The answers of a predictions.csv, by question and segment.
+
+    A column `confidence` is read where there is one.
+
+    Raises:
+        InputError: no such file, no table, a column that is missing, or a row without an id.
+    """
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: is empty; it needs the columns {', '.join(COLUMNS)}") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not a readable table ({' '.join(str(error).split()):.100})") from None
+    if lost := [column for column in COLUMNS if column not in rows.columns]:
+        has = ", ".join(map(str, rows.columns[:6]))
+        raise InputError(f"{path}: the column {', '.join(lost)} is missing; it has {has}")
+    answers: dict[Key, list[Answered]] = defaultdict(list)
+    sure = (
+        pd.to_numeric(rows["confidence"], errors="coerce")
+        if "confidence" in rows
+        else pd.Series(float("nan"), rows.index)
+    )
+    for number, (question, segment, text, confidence) in enumerate(
+        zip(rows["question_id"], rows["segment_id"], rows["answer"], sure, strict=True)
+    ):
+        if not question.strip() or not segment.strip():
+            raise InputError(
+                f"{path}: row {number}: there is no {'segment' if question.strip() else 'question'}_id"
+            )
+        answers[question, segment].append(Answered(text, float(confidence)))
+    return dict(answers)
+
+
+def match(
+    examples: Sequence[Example], answers: dict[Key, list[Answered]], path: Path, **of_table: Any
+) -> Matching:
+    """Put answers to their questions.
+
+    Args:
+        examples: with every reference answer, and kinds.
+        path: for messages.
+        of_table: more of `question_table`.
+
+    Raises:
+        InputError: not one answer belongs to a question.
+    """
+    asked = [(id_, example.example_id) for example in examples for id_ in by_question(example.questions)]
+    known = set(asked)
+    if not any(key in known for key in answers):
+        some_id, some_segment = next(iter(answers), ("", ""))
+        raise InputError(
+            f"{path}: none of its {len(answers)} answers belongs to a question of this part; it has, for "
+            f"example, question {some_id!r} of segment {some_segment!r}, the part {asked[0][0]!r} of "
+            f"{asked[0][1]!r}"
+        )
+    tables = []
+    for turn in range(max(len(said) for said in answers.values())):
+        # The first answers of all questions, then the second ones of those that have two, and so on.
+        of_turn = [_answered(example, answers, turn) for example in examples]
+        said = [
+            [answers[id_, example.example_id][turn] for id_ in by_question(example.questions)]
+            for example in of_turn
+        ]
+        tables.append(question_table(of_turn, said, **of_table))
+    return Matching(
+        pd.concat([table for table in tables if len(table)], ignore_index=True),
+        len(asked),
+        missing=[id_ for id_, segment in asked if (id_, segment) not in answers],
+        extra=[id_ for id_, segment in answers if (id_, segment) not in known],
+        doubled=[key[0] for key in asked if len(answers.get(key, ())) > 1],
+    )
+
+
+def repeated(table: pd.DataFrame) -> list[str]:
+    """The ids of questions with several rows."""
+    counts = Counter(zip(table["question_id"], table["segment_id"], strict=True))
+    return [id_ for (id_, _), count in counts.items() if count > 1]
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first few of many."""
+    more = f", and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more
+
+
+def _answered(example: Example, answers: dict[Key, list[Answered]], turn: int) -> Example:
+    """The example with those of its questions that have so many answers."""
+    kept = {
+        qa.question_id
+        for qa in example.questions
+        if len(answers.get((qa.question_id, example.example_id), ())) > turn
+    }
+    return replace(
+        example,
+        conversations=tuple(c for c in example.conversations if all(qa.question_id in kept for qa in c)),
+    )

@@ -1,0 +1,67 @@
+"""Intervals that mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from leo_drive.evaluation.bootstrap import interval, paired, share
+from leo_drive.evaluation.closed import balanced_accuracy, score_table
+from leo_drive.evaluation.compare import mcnemar
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    random, covered = np.random.default_rng(1), 0
+    for _ in range(200):
+        hits = random.random(120) < 0.7
+        low, high = interval(share(hits), [str(i) for i in range(120)])
+        covered += low <= 0.7 <= high
+    assert 180 <= covered <= 198
+
+
+def test_questions_of_a_segment_stand_and_fall_together():
+    # 10 segments of 20 questions that are all right or all wrong: no more is known than from 10 questions.
+    hits = np.repeat([1, 0] * 5, 20)
+    low, high = interval(share(hits), np.repeat(range(10), 20).astype(str))
+    alone = interval(share(hits), [str(i) for i in range(200)])
+    assert high - low > 3 * (alone[1] - alone[0])
+    assert interval(share([1, 0]), ["a", "a"]) is None
+
+
+def test_what_is_hard_for_both_cancels_out():
+    random = np.random.default_rng(2)
+    hard = random.random(300)
+    a, b = share(hard < 0.5), share(hard < 0.55)
+    difference, (low, high) = paired(a, b, [str(i) for i in range(300)])
+    assert difference == pytest.approx(b.value - a.value) and 0 < low <= difference <= high
+    assert paired(a, a, [str(i) for i in range(300)]) == (0.0, [0.0, 0.0])
+
+
+def test_balanced_accuracy_is_score_closeds():
+    rows = []
+    for i, (kind, truth, answer) in enumerate(
+        [
+            ("a", "yes", "Yes."),
+            ("a", "yes", "No."),
+            ("a", "no", "No."),
+            ("b", "left", "Left"),
+            ("b", "right", "?"),
+        ]
+    ):
+        choices = ["yes", "no"] if kind == "a" else ["left", "right"]
+        right = answer.lower().strip(".") == truth
+        rows.append((str(i), str(i), kind, "?", choices, truth, answer, right))
+    rows.append(("9", "9", None, "?", [], None, "So.", None))
+    columns = ["question_id", "segment_id", "kind", "question", "choices", "truth", "answer", "correct"]
+    table = pd.DataFrame(rows, columns=columns).astype({"kind": object, "truth": object})
+    table = table.where(table.notna(), None)
+    assert balanced_accuracy(table).value == pytest.approx((0.75 + 0.5) / 2)
+    assert score_table(table)["balanced_accuracy"] == balanced_accuracy(table).value
+
+
+@pytest.mark.parametrize("a, b", [(0, 0), (1, 9), (5, 5), (0, 6), (30, 11)])
+def test_mcnemar_is_the_binomial_test(a, b):
+    known = binomtest(a, a + b).pvalue if a + b else 1.0
+    assert mcnemar(a, b) == pytest.approx(known)

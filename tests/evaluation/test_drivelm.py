@@ -1,0 +1,159 @@
+"""The DriveLM challenge: its own scores, its questions, and answers in its format."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leo_drive.clips.nuscenes import CAMERAS
+from leo_drive.errors import InputError
+from leo_drive.evaluation.challenge import read_challenge
+from leo_drive.evaluation.challenge_score import centres, matched
+from leo_drive.evaluation.drivelm import evaluate_challenge, score_challenge
+from leo_drive.inference import Leo
+from tests.data.pictures import jpeg, write
+from tests.evaluation.challenge_case import asked, predictions
+from tests.model.tiny import tiny_leo
+
+# What the challenge's evaluation.py (DriveLM commit de71da7) gives for challenge_case.py, its language scores
+# by pycocoevalcap with the Java tokenizer; how many questions it counts, by sort.
+ACCURACY, MATCH_F1 = 0.75, 0.44999999305
+COUNTED = {"accuracy": 4, "chatgpt": 1, "language": 2, "match": 2}
+LANGUAGE = {
+    "bleu_1": 0.7109061621203524,
+    "bleu_2": 0.5875353272622635,
+    "bleu_3": 0.492138160773926,
+    "bleu_4": 0.38534247038289793,
+    "rouge_l": 0.7247073765365124,
+    "cider": 3.4847841268901236,
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "test_eval.json").write_text(json.dumps(asked()))
+    write(
+        tmp_path / "nuscenes",
+        {f"samples/{c}/{n}.jpg": jpeg(20 * i + 10 * n) for i, c in enumerate(CAMERAS) for n in (1, 2)},
+    )
+    return folder
+
+
+def test_the_challenges_own_scores(root, tmp_path):
+    (tmp_path / "output.json").write_text(json.dumps(predictions()))
+    report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+    scores = report["scores"]
+    assert scores["accuracy"]["score"] == ACCURACY
+    assert scores["match_f1"]["score"] == pytest.approx(MATCH_F1, abs=1e-12)
+    assert {sort: n["counted"] for sort, n in report["sorts"].items()} == COUNTED
+    if report["settings"]["tokenizer"] == "PTB":
+        assert {name: scores[name]["score"] for name in LANGUAGE} == pytest.approx(LANGUAGE)
+    official = report["official"]
+    assert official["final_score"] is None and official["most"] == pytest.approx(0.5)
+    assert official["known"] == pytest.approx(0.2 * official["language"] + 0.1 * MATCH_F1 + 0.2 * ACCURACY)
+    assert scores["chatgpt"] == {"score": None, "missing": "needs ChatGPT"}
+    assert any("ChatGPT rates the planning answers" in note for note in report["notes"])
+
+
+def test_a_model_answers_all_cameras_and_goes_on(root, tmp_path, caplog):
+    class Watched(Leo):
+        asked, stop_after = 0, None
+
+        def ask(self, clip, questions, **options):
+            if self.asked == self.stop_after:
+                raise KeyboardInterrupt
+            self.asked += 1
+            assert clip.names == CAMERAS and len(clip.frames) == 6
+            return super().ask(clip, questions, **{"max_new_tokens": 4, **options})
+
+    challenge = read_challenge(root)
+    whole = evaluate_challenge(Watched(*tiny_leo(seed=0)), challenge, tmp_path / "whole")
+    stopped = Watched(*tiny_leo(seed=0))
+    stopped.stop_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_challenge(stopped, challenge, tmp_path / "out")
+    again = Watched(*tiny_leo(seed=0))
+    assert evaluate_challenge(again, challenge, tmp_path / "out") == whole and again.asked == 1
+    output = json.loads((tmp_path / "out/output.json").read_text())
+    assert [row["id"] for row in output] == [row["id"] for row in predictions()]
+    assert all(
+        row["question"].startswith("<image>\n") and set(row) == {"id", "question", "gt_answer", "answer"}
+        for row in output
+    )
+    # What was written can be scored again, with the same result.
+    rescored = score_challenge(challenge, tmp_path / "out/output.json", tmp_path / "again")
+    assert rescored["scores"] == whole["scores"]
+
+
+def test_without_answers_there_are_answers_to_send(root, tmp_path):
+    file = asked()
+    for frame in file["s"]["key_frames"].values():
+        for qa in (qa for stage in frame["QA"].values() for qa in stage):
+            del qa["A"]
+    (root / "test_eval.json").write_text(json.dumps(file))
+    challenge = read_challenge(root, cameras=["CAM_FRONT"])
+    report = evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out")
+    assert report["scores"] == {} and "server" in report["notes"][0]
+    assert len(json.loads((tmp_path / "out/output.json").read_text())) == 11
+    with pytest.raises(InputError, match="has no answers to score"):
+        score_challenge(challenge, tmp_path / "out/output.json", tmp_path / "scored")
+
+
+def test_ids_that_do_not_fit(root, tmp_path, caplog):
+    rows = predictions()
+    rows = [*rows[1:], rows[3], {"id": "s_f9_0", "answer": "?"}]
+    (tmp_path / "output.json").write_text(json.dumps(rows))
+    report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+    matching = report["matching"]
+    assert (matching["missing"], matching["extra"], matching["doubled"]) == (
+        ["s_f1_0"],
+        ["s_f9_0"],
+        ["s_f1_3"],
+    )
+    assert any("server refuses" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [("{}", "not the challenge's output"), ('[{"id": "x"}]', "0.answer: Field required"), ("[", "not JSON")],
+)
+def test_files_that_are_no_output(root, tmp_path, text, message):
+    (tmp_path / "output.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+
+
+def test_centres_and_matches():
+    assert centres("<c1,CAM_BACK,1.5,2.0> and 3.25") == [(1.5, 2.0)]
+    found, f1 = matched("10.0 10.0 10.0 10.0", "10.0 25.9")
+    assert found == [(10.0, 25.9)] and f1 == pytest.approx(2 / 3, abs=1e-6)
+    assert matched("10.0 10.0", "10.0 26.0") == ([], 0.0) and matched("none", "1.0 2.0") == ([], 0.0)
+
+
+def test_the_sample_is_drawn_as_the_challenge_draws_it(shared):
+    sample = shared / "data/drivelm_sample"
+    if not sample.is_dir():
+        pytest.skip("no drivelm_sample beside the repository")
+    challenge = read_challenge(sample)
+    assert challenge.drawn and challenge.answered and len(challenge.examples) == 9
+    # As in the challenge's own test file of the sample: 66 questions.
+    counts = {sort: list(challenge.sorts.values()).count(sort) for sort in set(challenge.sorts.values())}
+    assert counts == {"accuracy": 26, "chatgpt": 27, "language": 9, "match": 4}
+    first = challenge.examples[0].questions
+    assert [challenge.stages[qa.question_id] for qa in first] == [
+        *(
+            "perception",
+            "perception",
+            "prediction",
+            "prediction",
+            "planning",
+            "planning",
+            "planning",
+            "behavior",
+        ),
+    ]
+    assert first[1].answer in "ABCD" and "options: A. " in first[1].question
+    assert read_challenge(sample).examples[0].questions == first

@@ -1,0 +1,106 @@
+"""Robustness, confidence and consistency inside an evaluation: nano on drawn drives, stopped on the way."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+from leo_drive.data.synthetic import write_dataset
+from leo_drive.errors import InputError
+from leo_drive.evaluation.consistency import Wordings
+from leo_drive.evaluation.extras import Confidence, Consistency, Robustness, print_extras
+from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part
+from leo_drive.inference import Leo
+from leo_drive.inference.load import open_model
+
+CLIPS = 2
+FILES = ("report.json", "questions.csv", "predictions.csv", "predictions_blind.csv", "robustness.png")
+WORDINGS = Wordings.model_validate(
+    {"groups": [{"name": "night", "ask": ["Is it night?", "Is it dark?"], "negated": ["Is it light?"]}]}
+)
+
+
+class StoppedError(Exception):
+    """What a test stops an evaluation with."""
+
+
+class Watched(Leo):
+    """A real model that can be stopped after so many clips."""
+
+    clips = 0
+    stop_after = None
+
+    def ask(self, clip, questions, **options):
+        if self.clips == self.stop_after:
+            raise StoppedError
+        self.clips += 1
+        return super().ask(clip, questions, **options)
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("part")
+    table = write_dataset(folder, CLIPS, seed=3, size=(192, 108), split="val", frames=2)
+    pd.read_parquet(table).groupby("segment_id").head(6).to_parquet(table)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network():
+    return open_model("nano", torch.float32)
+
+
+def run(network, part, out, stop_after=None):
+    leo = Watched(*network, name="nano")
+    leo.stop_after = stop_after
+    extras = [Confidence(), Robustness.of(part, "jpeg"), Consistency(leo, part, wordings=WORDINGS)]
+    return leo, evaluate_part(leo, part, out, blind=False, extras=extras)
+
+
+def test_everything_in_one_report_also_after_a_stop(network, part, tmp_path):
+    leo, report = run(network, part, tmp_path / "whole")
+    # As it is, grey, last frame, a corruption at three strengths, other wordings.
+    assert leo.clips == CLIPS * (1 + 1 + 1 + 3 + 1)
+    assert {p.name for p in (tmp_path / "whole").iterdir()} == {*FILES, "report.html"}
+    assert json.loads((tmp_path / "whole" / "report.json").read_text()) == report
+    found = report["robustness"]
+    assert set(found["corruptions"]) == {"jpeg"}
+    assert found["balanced_accuracy"]["plain"] == pytest.approx(report["closed"]["balanced_accuracy"])
+    assert found["balanced_accuracy"]["blind"] == pytest.approx(report["blind"]["balanced_accuracy"])
+    assert set(found["kinds"]) == set(report["closed"]["kinds"])
+    assert report["confidence"]["answers"] == report["closed"]["questions"]
+    assert report["confidence"]["accuracy"] == pytest.approx(report["closed"]["accuracy"])
+    assert report["consistency"]["clips"] == CLIPS
+    assert report["consistency"]["negation"]["pairs"] == CLIPS * 2
+    page = (tmp_path / "whole" / "report.html").read_text()
+    for heading in ("Robustness", "Confidence", "Consistency", "temporal gain"):
+        assert heading in page
+
+    # Stopped at the other wordings, when all other answers are there.
+    with pytest.raises(StoppedError):
+        run(network, part, tmp_path / "parted", stop_after=leo.clips - 1)
+    assert (tmp_path / "parted" / PARTIAL).is_file()
+    leo, again = run(network, part, tmp_path / "parted")
+    assert leo.clips == 1 and again == report
+    for name in FILES:
+        assert (tmp_path / "parted" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+    console = Console(width=160)
+    with console.capture() as shown:
+        print_extras(report, console)
+    for words in ("strength 3", "gain over blind", "negations contradict", "expected calibration error"):
+        assert words in shown.get()
+
+
+def test_a_part_without_closed_questions_has_nothing_to_lose(part, tmp_path):
+    table = pd.read_parquet(part / "val.parquet").head(3)
+    table["question"], table["answer"] = "Describe the scene.", "A street."
+    table.to_parquet(tmp_path / "val.parquet")
+    with pytest.raises(InputError, match="none of its questions is closed; --corrupt has nothing"):
+        Robustness.of(tmp_path, "fog")
+    with pytest.raises(InputError, match="--corrupt snow"):
+        Robustness.of(part, "snow")

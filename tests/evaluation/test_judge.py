@@ -1,0 +1,155 @@
+"""Lingo-Judge: LingoQA's own scores on the same weights, and folders that are no judge."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from transformers import DebertaV2Config, DebertaV2ForMaskedLM
+
+from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge, as_the_scorer_reads
+from leo_drive.evaluation.lingoqa import evaluate_predictions
+from tests.evaluation.judge_cases import PREDICTIONS, references
+from tests.evaluation.judges import tiny_judge
+
+# What benchmark/judge.py and benchmark/evaluate.py of LingoQA (commit 39d86b1) give for judge_cases.py with
+# tiny_judge's weights, on the CPU; the best of the references, question by question in the order of the file.
+GOLDEN = {
+    "q0": (2.326147, 1.801983),
+    "q1": (0.774794,),
+    "q2": (-6.035133,),
+    "q3": (1.450189,),
+    "q4": (-3.614173,),
+    "q5": (2.768822,),
+    "q6": (-0.640706,),
+    "q7": (-2.603562,),
+    "q8": (-0.710087,),
+}
+GOLDEN_SCORE = 0.5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_judge(tmp_path_factory.mktemp("judge"))
+
+
+@pytest.fixture(scope="module")
+def judge(folder):
+    return LingoJudge(str(folder), device="cpu", batch=3)
+
+
+def test_lingoqas_own_scores(judge, tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # without Java, whose start takes seconds
+    (tmp_path / "part").mkdir()
+    references().to_parquet(tmp_path / "part/val.parquet")
+    predictions = tmp_path / "predictions.csv"
+    predictions.write_text(PREDICTIONS)
+    report = evaluate_predictions(tmp_path / "part", predictions, tmp_path / "out", judge=judge)
+    table = pd.read_csv(tmp_path / "out/questions.csv")
+    for question, scores in GOLDEN.items():
+        assert sorted(table["judge"][table["question_id"] == question]) == pytest.approx(
+            sorted(scores), abs=2e-5
+        )
+    assert report["scores"]["lingo_judge"]["score"] == GOLDEN_SCORE
+    assert report["matching"] == {
+        "matched": 10,
+        "expected": 10,
+        "missing": ["q9"],
+        "extra": ["q1", "q99"],
+        "doubled": ["q0"],
+    }
+    said = "\n".join(caplog.messages)
+    assert "WARNING: 10 answers matched, of 10 questions" in said
+    assert "1 question ids without an answer; the score is over the others: q9" in said
+    assert "2 question ids not of this part" in said and "1 question ids answered more than once" in said
+    assert "1 of 10 answers are empty" in said
+    assert report["settings"]["judge_hash"] == judge.hash
+    assert any("500" in note for note in report["notes"])
+
+
+def test_the_batch_changes_nothing(judge, folder):
+    case = references().groupby("question_id")
+    questions = [str(group["question"].iloc[0]) for _, group in case]
+    refs = [list(group["answer"]) for _, group in case]
+    said = ["Yes."] * len(questions)
+    done = []
+    three = judge.scores(questions, refs, said, progress=lambda *at: done.append(at))
+    alone = np.array([judge.scores([q], [r], [a])[0] for q, r, a in zip(questions, refs, said, strict=True)])
+    assert three == pytest.approx(alone, abs=2e-5)
+    assert done[-1] == (20, 20) and len(done) == 7
+    # The best of the references: each alone is no better.
+    assert three[0] == pytest.approx(
+        max(judge.scores(questions[:1], [[r]], said[:1])[0] for r in refs[0]), abs=2e-5
+    )
+    # Case and space around do not count.
+    assert judge.scores(["?"], [["  YES\n"]], ["No "]) == pytest.approx(
+        judge.scores(["?"], [["yes"]], ["no"])
+    )
+    with pytest.raises(InputError, match="no reference answer to 'Why"):
+        judge.scores(["Why?"], [[]], ["So."])
+
+
+def test_what_pandas_reads_as_missing():
+    assert as_the_scorer_reads(["Yes", "", "NA", "null", " ", 'say "no", or\nyes', "nan", "None."]) == [
+        *("Yes", "none", "none", "none", " ", 'say "no", or\nyes', "none", "None."),
+    ]
+
+
+def copy_of(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def test_folders_that_are_no_judge(folder, tmp_path):
+    with pytest.raises(InputError, match=r"empty: no config\.json"):
+        (tmp_path / "empty").mkdir()
+        LingoJudge(str(tmp_path / "empty"))
+    with pytest.raises(InputError, match="nowhere"):
+        LingoJudge(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="has 3 outputs; Lingo-Judge has one"):
+        LingoJudge(str(tiny_judge(tmp_path / "three", labels=3)))
+    masked = tmp_path / "masked"
+    DebertaV2ForMaskedLM(
+        DebertaV2Config(
+            vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+        )
+    ).save_pretrained(masked)
+    with pytest.raises(InputError, match="is DebertaV2ForMaskedLM, not a sequence classifier"):
+        LingoJudge(str(masked))
+
+
+def test_a_classifier_that_was_never_trained_as_one(folder, tmp_path):
+    copy = copy_of(folder, tmp_path)
+    masked = DebertaV2ForMaskedLM(DebertaV2Config.from_pretrained(folder))
+    masked.save_pretrained(tmp_path / "masked")
+    shutil.copy(tmp_path / "masked/model.safetensors", copy / "model.safetensors")
+    with pytest.raises(InputError, match=r"its weights have no classifier\.bias"):
+        LingoJudge(str(copy))
+
+
+@pytest.mark.parametrize("damage", ["weights", "tokenizer", "config", "list"])
+def test_damaged_judges_are_one_line(folder, tmp_path, damage):
+    copy = copy_of(folder, tmp_path)
+    if damage == "weights":
+        (copy / "model.safetensors").write_bytes(b"no")
+    elif damage == "tokenizer":
+        (copy / "tokenizer.json").unlink()
+    else:
+        (copy / "config.json").write_text({"config": "{", "list": "[]"}[damage])
+    with pytest.raises(InputError) as refused:
+        LingoJudge(str(copy))
+    assert str(copy) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_offline_the_hubs_judge_is_missed_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(LeoDriveError, match=r"wayveai/Lingo-Judge: the hub cannot be reached.*--judge DIR"):
+        LingoJudge(LINGO_JUDGE)
+
+
+def test_config_says_its_outputs(folder):
+    # What the check of outputs relies on: transformers writes the labels of one output.
+    assert len(json.loads((folder / "config.json").read_text())["id2label"]) == 1

@@ -1,0 +1,117 @@
+"""Scoring a file without a model, comparing two evaluations, and files that do not fit."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from leo_drive.errors import InputError
+from leo_drive.evaluation.compare import compare
+from leo_drive.evaluation.lingoqa import evaluate_predictions
+from tests.evaluation.parts import SEGMENTS, right_answers, write_part
+
+
+@pytest.fixture(autouse=True)
+def without_java(monkeypatch):
+    """Its start takes seconds each time; test_language.py and test_drivelm.py have it where it is."""
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory):
+    return write_part(tmp_path_factory.mktemp("predictions") / "part")
+
+
+@pytest.fixture(scope="module")
+def scored(part, tmp_path_factory):
+    """Evaluates answers: the right ones, with changes by row."""
+
+    def run(name, changes=(), **columns):
+        folder = tmp_path_factory.mktemp(name)
+        answers = right_answers()
+        for row, answer in dict(changes).items():
+            answers.loc[row, "answer"] = answer
+        answers.assign(**columns).to_csv(folder / "answers.csv", index=False)
+        return evaluate_predictions(part, folder / "answers.csv", folder / "out"), folder / "out"
+
+    return run
+
+
+def test_right_answers(scored):
+    report, out = scored("right")
+    assert report["closed"]["accuracy"] == 1 and report["closed"]["questions"] == 2 * SEGMENTS
+    assert report["scores"]["closed_accuracy"] == {"score": 1.0, "interval": [1.0, 1.0]}
+    assert report["scores"]["meteor"]["missing"].startswith("needs Java")
+    assert any("without Java" in note for note in report["notes"])
+    assert report["warnings"] == [] and report["matching"]["matched"] == 3 * SEGMENTS
+    assert pd.read_csv(out / "predictions.csv").equals(right_answers())
+    assert "Made with" in (out / "report.html").read_text()
+
+
+def test_wrong_and_empty_answers(scored):
+    report, _ = scored("wrong", {0: "Yes.", 1: "", 5: " "}, confidence=0.5)
+    assert report["warnings"] == ["2 of 18 answers are empty; they count as wrong"]
+    assert report["closed"]["accuracy"] == pytest.approx(10 / 12)
+
+
+def test_comparing(scored, tmp_path):
+    (_, a), (_, b) = scored("a", {0: "Yes.", 3: "No.", 2: "It is red."}), scored("b", {4: "Right."})
+    found = compare(a, b, tmp_path)
+    closed = found["scores"]["closed_accuracy"]
+    assert closed["a"] == pytest.approx(10 / 12) and closed["difference"] == pytest.approx(1 / 12)
+    assert (closed["only_a_right"], closed["only_b_right"], closed["mcnemar_p"]) == (1, 2, 1.0)
+    low, high = closed["interval"]
+    assert low <= closed["difference"] <= high
+    assert found == json.loads((tmp_path / "compare.json").read_text())
+    changed = pd.read_csv(tmp_path / "changed.csv", keep_default_na=False)
+    assert list(zip(changed["change"], changed["question_id"], strict=True)) == [
+        *(("worse", "1-1"), ("better", "0-0"), ("better", "1-0"), ("other words", "0-2")),
+    ]
+    assert "Answers that changed" in (tmp_path / "compare.html").read_text()
+    same = compare(a, a, tmp_path)
+    assert same["changed"] == 0 and same["scores"]["bleu_4"]["difference"] == 0
+
+
+def test_what_cannot_be_compared(scored, part, tmp_path):
+    _, a = scored("one")
+    with pytest.raises(InputError, match=r"has no report\.json"):
+        compare(a, tmp_path, tmp_path)
+    other = write_part(tmp_path / "other")
+    table = pd.read_parquet(other / "val.parquet")
+    table.loc[0, "answer"] = "Yes."
+    table.to_parquet(other / "val.parquet")
+    right_answers().to_csv(tmp_path / "answers.csv", index=False)
+    evaluate_predictions(other, tmp_path / "answers.csv", tmp_path / "b")
+    with pytest.raises(InputError, match=r"answers another part .*evaluate both on the same questions"):
+        compare(a, tmp_path / "b", tmp_path)
+    pd.concat([right_answers(), right_answers().head(2)]).to_csv(tmp_path / "twice.csv", index=False)
+    evaluate_predictions(part, tmp_path / "twice.csv", tmp_path / "twice")
+    with pytest.raises(InputError, match=r"2 question ids have several answers \(0-0, 0-1\)"):
+        compare(a, tmp_path / "twice", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "is empty; it needs the columns question_id, segment_id, answer"),
+        ("question_id,answer\n0-0,Yes.\n", "the column segment_id is missing; it has question_id, answer"),
+        (
+            "question_id,segment_id,answer\n9,9,Yes.\n",
+            "none of its 1 answers belongs.*question '9' of segment '9'",
+        ),
+        ("question_id,segment_id,answer\n,segment0,Yes.\n", "row 0: there is no question_id"),
+        ("question_id,segment_id,answer\n", "none of its 0 answers"),
+    ],
+)
+def test_files_that_are_no_predictions(part, tmp_path, text, message):
+    (tmp_path / "answers.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as refused:
+        evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / "out")
+    assert "answers.csv" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_no_such_file(part, tmp_path):
+    with pytest.raises(InputError, match=r"none\.csv: No such file"):
+        evaluate_predictions(part, tmp_path / "none.csv", tmp_path / "out")
