@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from leo_drive.evaluation.corruptions import jpeg
 from training.recipe import Augmentation
 
 Picture = np.ndarray
@@ -39,12 +40,6 @@ def recolour(picture: Picture, augmentation: Augmentation, rng: np.random.Genera
     if augmentation.jpeg is not None:
         picture = jpeg(picture, int(rng.integers(augmentation.jpeg[0], augmentation.jpeg[1] + 1)))
     return picture
-
-
-def jpeg(picture: Picture, quality: int) -> Picture:
-    """The picture as it comes back from a JPEG file of this quality (0 to 100)."""
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
 
 
 def move(

@@ -21,7 +21,7 @@ from training.labelled import LabelledFrames
 from training.new_model import NEW_MODELS
 from training.recipe import DataSource, Recipe
 from training.sources import read_source
-from training.start import texts
+from training.start import apply_settings, texts
 
 _BINS = 10
 _BAR = 40
@@ -81,9 +81,12 @@ def _refuse(problems: Sequence[str]) -> None:
 def _model(recipe: Recipe) -> tuple[LeoConfig, LeoProcessor]:
     if recipe.model in NEW_MODELS:
         leo, processor = NEW_MODELS[recipe.model](texts(recipe))
-        return leo.config, processor
-    processor = open_processor(recipe.model)
-    return processor.leo, processor
+        config = leo.config
+    else:
+        processor = open_processor(recipe.model)
+        config = processor.leo
+    apply_settings(recipe, config, processor)
+    return config, processor
 
 
 def _check_files(recipe: Recipe) -> list[str]:

@@ -34,9 +34,18 @@ RECIPES = Path(__file__).parent / "recipes"
 STAGES = ("nano_sight", "nano_stage1", "nano_stage2")
 # Frames as small as the tile leaves sense in: nano sees 256 pixels a side.
 SIZE = (480, 270)
+# Fewer are drawn sooner than a process has started.
+_CLIPS_A_PROCESS = 50
 
 
-def draw(folder: Path, clips: int, frames: int, labels: bool = False, split: str = "train") -> None:
+def draw(
+    folder: Path,
+    clips: int,
+    frames: int,
+    labels: bool = False,
+    split: str = "train",
+    size: tuple[int, int] = SIZE,
+) -> None:
     """Draw a data set unless it is there."""
     if (folder / f"{split}.parquet").is_file():
         return
@@ -45,21 +54,21 @@ def draw(folder: Path, clips: int, frames: int, labels: bool = False, split: str
             folder,
             clips,
             seed=2026,
-            size=SIZE,
+            size=size,
             labels=labels,
-            workers=os.cpu_count() or 1,
+            workers=min(os.cpu_count() or 1, -(-clips // _CLIPS_A_PROCESS)),
             split=split,
             frames=frames,
             progress=update,
         )
 
 
-def split_real(source: Path, held_out: str) -> None:
+def split_real(source: Path, held_out: str, out_dir: Path = REAL) -> None:
     """Real drives as training parts, mirrored too, one drive kept to measure on."""
-    if (REAL / "val" / "val.parquet").is_file():
+    if (out_dir / "val" / "val.parquet").is_file():
         return
     prepare = Path("datasets/lingoqa_camvid/prepare.py")
-    command = [sys.executable, str(prepare), str(source), "--out", str(REAL), "--hold-out", held_out]
+    command = [sys.executable, str(prepare), str(source), "--out", str(out_dir), "--hold-out", held_out]
     subprocess.run([*command, "--mirror"], check=True)
 
 

@@ -95,7 +95,7 @@ def fill(
     Raises:
         LeoDriveError: the disk is full.
     """
-    bytes_per_tile = _BYTES * sum(b.config.tokens * b.config.unshuffled_width for b in leo.vision_branches)
+    bytes_per_tile = _BYTES * sum(b.config.tokens * b.config.token_width for b in leo.vision_branches)
     leo.eval()
     for count, (key, pixel_values) in enumerate(pictures):
         done(count)

@@ -56,7 +56,9 @@ class LogEntry:
         return open_source(self.path, **self.options)
 
 
-def find_logs(paths: Sequence[str | os.PathLike[str]], **options: Any) -> list[LogEntry]:
+def find_logs(
+    paths: Sequence[str | os.PathLike[str]], inside: bool = False, **options: Any
+) -> list[LogEntry]:
     """Everything that can be opened under files and folders, folders searched to the bottom.
 
     A video, an MCAP file, a ROS bag, and a folder with images are a log each; a nuScenes root is a log a
@@ -66,6 +68,7 @@ def find_logs(paths: Sequence[str | os.PathLike[str]], **options: Any) -> list[L
 
     Args:
         paths: files and folders. A file named here is an entry whatever it is called.
+        inside: pass over links that lead out of the folder they are found in.
         options: of `leo_drive.open` (`sweeps`, `rate`, `scene`, ...); each reaches the logs it applies to.
 
     Returns:
@@ -86,7 +89,7 @@ def find_logs(paths: Sequence[str | os.PathLike[str]], **options: Any) -> list[L
         if not os.path.lexists(path):
             raise InputError(f"{path}: no such file or folder")
         some = False
-        for log, opener in sorted(_under(path), key=lambda found: natural_order(found[0].as_posix())):
+        for log, opener in sorted(_under(path, inside), key=lambda found: natural_order(found[0].as_posix())):
             for part, own in _parts(log, opener, given, used):
                 some = True
                 key = (os.path.realpath(log), repr(sorted(own.items())))
@@ -124,7 +127,7 @@ def _parts(
             yield f"#{part}", {**own, **what}
 
 
-def _under(root: Path) -> Iterator[tuple[Path, Opener | None]]:
+def _under(root: Path, inside: bool) -> Iterator[tuple[Path, Opener | None]]:
     """Paths that are logs, with what opens them where that is certain."""
     if not root.is_dir():
         yield root, _opener_of(root)
@@ -139,7 +142,7 @@ def _under(root: Path) -> Iterator[tuple[Path, Opener | None]]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as listing:
-                inside = [entry for entry in listing if not entry.name.startswith(".")]
+                held = [entry for entry in listing if not entry.name.startswith(".")]
         except OSError:
             yield folder, None  # not ours to list: opening says so
             continue
@@ -147,14 +150,20 @@ def _under(root: Path) -> Iterator[tuple[Path, Opener | None]]:
         if opener is None or opener.whole:
             yield folder, opener
             continue
-        if any(Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in inside):
+        if any(Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in held):
             yield folder, opener
-        for entry in inside:
+        for entry in held:
             path = folder / entry.name
+            if inside and entry.is_symlink() and not _leads_into(path, root):
+                continue
             if _is_folder(entry):
                 folders.append(path)
             elif _is_log(entry, path):
                 yield path, _opener_of(path)
+
+
+def _leads_into(link: Path, root: Path) -> bool:
+    return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(root))
 
 
 def _opener_of(path: Path) -> Opener | None:

@@ -88,6 +88,11 @@ class ImageSource(IndexedSource):
         """Seconds; the last image shows as long as they usually do."""
         return len(self._files) / self._rate if self._rate is not None else super().duration
 
+    @property
+    def files(self) -> tuple[ImageFile, ...]:
+        """Every image that frames are read from."""
+        return self._files
+
     def _read(self, camera: str, indices: Sequence[int]) -> Iterator[Image.Image]:
         return (self._files[index].read() for index in indices)
 

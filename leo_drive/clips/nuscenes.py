@@ -60,6 +60,11 @@ class NuScenesScene(IndexedSource):
         stamps = {channel: np.array([us for us, _ in rows]) * 1000 for channel, rows in frames.items()}
         super().__init__(name, stamps, {a: channel for a, channel in aliases.items() if channel in frames})
 
+    @property
+    def files(self) -> tuple[ImageFile, ...]:
+        """Every image that frames are read from."""
+        return tuple(file for files in self._files.values() for file in files)
+
     def _read(self, camera: str, indices: Sequence[int]) -> Iterator[Image.Image]:
         return (self._files[camera][index].read() for index in indices)
 

@@ -1,4 +1,4 @@
-"""A vision branch: a timm encoder and the unshuffle that trades patches for channels."""
+"""A vision branch: a timm encoder and the unshuffle that trades patches for channels, or a pooling."""
 
 from __future__ import annotations
 
@@ -31,11 +31,24 @@ def unshuffle(x: torch.Tensor, factor: int, order: Literal["patch", "channel"]) 
     return blocks.permute(axes).reshape(tiles, -1, channels * factor**2)
 
 
+def pool(x: torch.Tensor, factor: int, how: Literal["average", "max"]) -> torch.Tensor:
+    """Reduce each factor x factor block of patches to one token of as many channels.
+
+    Args:
+        x: (tiles, rows, columns, channels), rows and columns divisible by `factor`.
+
+    Returns:
+        (tiles, rows // factor * columns // factor, channels)
+    """
+    reduce = nn.functional.avg_pool2d if how == "average" else nn.functional.max_pool2d
+    return reduce(x.permute(0, 3, 1, 2), factor).flatten(2).mT
+
+
 class Branch(nn.Module):
     """Tiles in, tokens out, before any projector.
 
     `grid` gives the encoder's feature map, (tiles, grid, grid, width), for dense supervision; calling the
-    branch gives (tiles, tokens, width * unshuffle**2).
+    branch gives (tiles, tokens, token_width).
     """
 
     def __init__(self, config: BranchConfig) -> None:
@@ -61,7 +74,9 @@ class Branch(nn.Module):
         return x.permute(0, 2, 3, 1)  # SAM's neck is convolutional: channels first
 
     def tokens(self, grid: torch.Tensor) -> torch.Tensor:
-        """(tiles, grid, grid, width) -> (tiles, tokens, width * unshuffle**2)."""
+        """(tiles, grid, grid, width) -> (tiles, tokens, token_width)."""
+        if self.config.pooling != "unshuffle":
+            return pool(grid, self.config.unshuffle, self.config.pooling)
         return unshuffle(grid, self.config.unshuffle, self.config.unshuffle_order)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:

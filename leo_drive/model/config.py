@@ -13,6 +13,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 IMAGE_START, IMAGE_TOKEN, IMAGE_END = "<img>", "<IMG_CONTEXT>", "</img>"
+POOLINGS = ("unshuffle", "average", "max")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -31,6 +32,8 @@ class BranchConfig:
             "channel" keeps one channel's patches together (`torch.nn.functional.pixel_unshuffle`).
         resample: how a tile is resized to `image_size`.
         mean, std: of the normalised pixel values, per RGB channel.
+        pooling: what becomes of a token's patches. "unshuffle" keeps them all, as channels (LEO's); "average"
+            and "max" keep one value a channel, to compare with.
     """
 
     encoder: str
@@ -43,8 +46,11 @@ class BranchConfig:
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    pooling: Literal["unshuffle", "average", "max"] = "unshuffle"
 
     def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"{self.encoder}: pooling={self.pooling!r} is not one of {', '.join(POOLINGS)}")
         if self.grid % self.unshuffle:
             raise ValueError(
                 f"{self.encoder}: a grid of {self.grid}x{self.grid} patches does not divide by "
@@ -53,13 +59,13 @@ class BranchConfig:
 
     @property
     def tokens(self) -> int:
-        """Tokens a tile, after unshuffling."""
+        """Tokens a tile, after unshuffling or pooling."""
         return (self.grid // self.unshuffle) ** 2
 
     @property
-    def unshuffled_width(self) -> int:
+    def token_width(self) -> int:
         """Channels of a token before its projector."""
-        return self.width * self.unshuffle**2
+        return self.width * (self.unshuffle**2 if self.pooling == "unshuffle" else 1)
 
 
 INTERNVIT_300M = BranchConfig("vit_intern300m_patch14_448", image_size=448, grid=32, width=1024, unshuffle=2)

@@ -50,7 +50,7 @@ class Fusion:
 
     def projector_widths(self, branches: Sequence[BranchConfig], d_llm: int) -> list[tuple[int, int]]:
         """(input, output) width of each projector."""
-        widths = [b.unshuffled_width for b in branches]
+        widths = [b.token_width for b in branches]
         if self.one_projector:
             return [(sum(widths) if self.join is join_channels else widths[0], d_llm)]
         # Joined channels must add up to the language model's width, so each branch fills its share.
@@ -65,7 +65,7 @@ class Fusion:
             found = ", ".join(f"{b.encoder}: {b.tokens}" for b in branches)
             raise ValueError(f"this fusion needs as many tokens from every branch, found {found}")
         if self.one_projector and self.join is not join_channels:
-            widths = {b.unshuffled_width for b in branches}
+            widths = {b.token_width for b in branches}
             if len(widths) > 1:
                 raise ValueError(f"one projector for all branches needs one width, found {sorted(widths)}")
 

@@ -9,7 +9,7 @@ from leo_drive.errors import InputError
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"frames": 6}, r"1 to 5 frames; got .* 6 frames"),
+        ({"frames": 10}, r"1 to 9 frames; got .* 10 frames"),
         ({"size": (640, 63)}, r"64 pixels a side, .* got .* 640x63 pixels"),
         ({"size": (101, 64), "video": True}, r"must be even, got 101x64"),
     ],

@@ -16,6 +16,18 @@ FRAME_TIMES = (0.0, 1.0, 2.0, 3.0, 4.0)
 """Seconds of a clip's frames, oldest first."""
 
 
+def frame_times(frames: int) -> tuple[float, ...]:
+    """Of so many frames: the last ones of the five, or more of them spread over the same seconds.
+
+    Example:
+        >>> frame_times(2), frame_times(9)[:3]
+        ((3.0, 4.0), (0.0, 0.5, 1.0))
+    """
+    if frames <= len(FRAME_TIMES):
+        return FRAME_TIMES[-frames:]
+    return tuple(FRAME_TIMES[-1] * i / (frames - 1) for i in range(frames))
+
+
 @dataclass(frozen=True)
 class SyntheticClip:
     """Frames of a generated drive with everything that is true of them.
@@ -46,8 +58,8 @@ class SyntheticClip:
 
 
 def clip_of(drive: Drive, size: tuple[int, int] = (640, 360), frames: int = 5) -> SyntheticClip:
-    """The clip of a drive, which may have been changed by hand; fewer frames are the last ones."""
-    times = FRAME_TIMES[-frames:]
+    """The clip of a drive, which may have been changed by hand, with as many frames as `frame_times` says."""
+    times = frame_times(frames)
     rendered = tuple(render(drive, t, size) for t in times)
     facts = gather(drive, rendered[-1])
     return SyntheticClip(drive, rendered, times, facts, ask(facts))

@@ -28,6 +28,8 @@ from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
 
 JPEG_QUALITY = 92
+MOST_FRAMES = 9
+"""Of a clip: two a second."""
 KIND_COLUMNS = ["question_id", "kind", "subject", "value", "choices"]
 
 
@@ -96,7 +98,7 @@ def write_dataset(
         clips: how many drives.
         seed: which ones; splits of one seed never share a drive.
         size: width and height, pixels.
-        frames: of each clip, the last ones; fewer than five serve pretraining on single frames.
+        frames: of each clip, as `frame_times` has them; fewer than five serve pretraining on single frames.
         workers: processes; they change nothing but the time it takes.
         progress: called with (clips done, clips in all).
 
@@ -108,9 +110,9 @@ def write_dataset(
         LeoDriveError: a process that draws was killed.
     """
     out = Path(out)
-    if clips < 1 or workers < 1 or min(size) < 64 or not 1 <= frames <= 5:
+    if clips < 1 or workers < 1 or min(size) < 64 or not 1 <= frames <= MOST_FRAMES:
         raise InputError(
-            f"{out}: needs at least 1 clip, 1 worker and 64 pixels a side, and 1 to 5 frames; "
+            f"{out}: needs at least 1 clip, 1 worker and 64 pixels a side, and 1 to {MOST_FRAMES} frames; "
             f"got {clips} clips, {workers} workers, {size[0]}x{size[1]} pixels, {frames} frames"
         )
     if video:

@@ -1,0 +1,260 @@
+"""Answers to review: the table of an annotation or the predictions of an evaluation, with marks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leo_drive.annotation.export import export_rows
+from leo_drive.annotation.manifest import Manifest
+from leo_drive.annotation.pictures import Pictures, remember_logs
+from leo_drive.annotation.store import SCHEMA, said_in_one_line
+from leo_drive.annotation.table import Table
+from leo_drive.annotation.values import value_of
+from leo_drive.clips.discovery import LogEntry
+from leo_drive.clips.lingoqa import RATE
+from leo_drive.data.lingoqa import read_part
+from leo_drive.errors import InputError
+
+MARKS = "marks.jsonl"
+"""Beside the table: a line a mark, the last one of an answer holds."""
+
+RIGHT, WRONG, FIXED = "right", "wrong", "fixed"
+_KEY = ["log", "camera", "start_s", "question_id"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which answers are shown; None and the widest bounds let everything through.
+
+    Attributes:
+        question, log: an exact question or log.
+        answer: text that the answer holds, capitals ignored.
+        lowest, highest: bounds of the confidence; answers without one always pass.
+        mark: right, wrong, fixed or "unmarked".
+    """
+
+    question: str | None = None
+    log: str | None = None
+    answer: str = ""
+    lowest: float = 0.0
+    highest: float = 1.0
+    mark: str | None = None
+
+
+class Review:
+    """Answers with their marks. Several people may mark at once.
+
+    Args:
+        folder: the OUT of `leo-drive annotate`, or of `leo-drive evaluate lingoqa`.
+
+    Raises:
+        InputError: it is neither, or cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.name = folder, folder.name or str(folder)
+        self._lock = threading.Lock()
+        self._logs_of: Path = folder
+        self._own: Path | None = None
+        if (folder / "annotations").is_dir():
+            self.rows = Table(folder).rows("status = 'ok'")
+            self.rows["reference"] = ""
+            questions = Manifest(folder).questions
+            self._questions = questions.by_id() if questions is not None else {}
+        elif (folder / "predictions.csv").is_file():
+            self._questions = {}
+            self.rows = self._read_predictions()
+        else:
+            raise InputError(
+                f"{folder}: nothing to review; give the --out of leo-drive annotate, or of leo-drive evaluate"
+            )
+        self._keys = [
+            (str(log), str(camera), round(float(start), 3), str(question_id))
+            for log, camera, start, question_id in self.rows[_KEY].itertuples(index=False)
+        ]
+        self._marks = self._read_marks()
+
+    @property
+    def questions(self) -> list[str]:
+        """Every question, in the order of the table."""
+        return list(dict.fromkeys(self.rows["question"]))
+
+    @property
+    def logs(self) -> list[str]:
+        """Every log, in the order of the table."""
+        return list(dict.fromkeys(self.rows["log"]))
+
+    def shown(self, wanted: Filter, limit: int) -> tuple[pd.DataFrame, int]:
+        """The first rows that pass a filter, with their marks, and how many pass; the index is the row."""
+        rows = self.rows.assign(mark=[self.mark_of(i).get("mark", "") for i in range(len(self.rows))])
+        rows["corrected"] = [self.mark_of(i).get("corrected", "") for i in range(len(rows))]
+        keep = pd.Series(True, index=rows.index)
+        if wanted.question:
+            keep &= rows["question"] == wanted.question
+        if wanted.log:
+            keep &= rows["log"] == wanted.log
+        if wanted.answer.strip():
+            keep &= rows["answer"].str.contains(wanted.answer.strip(), case=False, regex=False)
+        sure = rows["confidence"]
+        keep &= sure.isna() | ((sure >= wanted.lowest) & (sure <= wanted.highest))
+        if wanted.mark:
+            keep &= rows["mark"] == ("" if wanted.mark == "unmarked" else wanted.mark)
+        found = rows[keep]
+        return found.head(limit), len(found)
+
+    def mark_of(self, number: int) -> dict[str, Any]:
+        """A row's mark, or nothing."""
+        return self._marks.get(self._keys[number], {})
+
+    def mark(self, number: int, mark: str, corrected: str = "", who: str | None = None) -> None:
+        """Keep a mark, on the disk before this returns.
+
+        Raises:
+            InputError: there is no such row, or a fixed answer without its correction.
+            LeoDriveError: the disk is full, or may not be written to.
+        """
+        if not 0 <= number < len(self.rows):
+            raise InputError(f"{self.name}: no row {number}; choose one of the table")
+        corrected = " ".join(corrected.split())
+        if mark == FIXED and not corrected:
+            raise InputError("a fixed answer needs its correction: write the right answer first")
+        key = self._keys[number]
+        line = {**dict(zip(_KEY, key, strict=True)), "answer": self.rows["answer"].iloc[number], "mark": mark}
+        line |= {"corrected": corrected} if mark == FIXED else {}
+        line |= {"who": who} if who else {}
+        line["when"] = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._lock, said_in_one_line(self.folder):
+            with (self.folder / MARKS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self._marks[key] = line
+
+    def counts(self) -> dict[str, int]:
+        """How many answers have which mark."""
+        marks = pd.Series(
+            [self.mark_of(i).get("mark", "unmarked") for i in range(len(self.rows))], dtype=object
+        )
+        return {str(mark): int(count) for mark, count in marks.value_counts().items()}
+
+    def corrected_rows(self) -> pd.DataFrame:
+        """The rows marked right, and those fixed with their corrected answers, as a table of annotations."""
+        rows = self.rows.copy()
+        marks = [self.mark_of(i) for i in range(len(rows))]
+        for i, mark in enumerate(marks):
+            if mark.get("mark") != FIXED:
+                continue
+            rows.loc[rows.index[i], "answer"] = mark["corrected"]
+            question = self._questions.get(rows["question_id"].iloc[i])
+            value = value_of(question, mark["corrected"]) if question is not None else None
+            rows.loc[rows.index[i], "value"] = value
+        return rows[[mark.get("mark") in (RIGHT, FIXED) for mark in marks]]
+
+    def export(self, to: Path) -> int:
+        """Write what was marked right or fixed as a LingoQA part; returns how many rows.
+
+        Raises:
+            InputError: nothing was, or a log is not where it was.
+        """
+        rows = self.corrected_rows()
+        if rows.empty:
+            raise InputError(f"{self.name}: nothing is marked right or fixed yet; mark some answers first")
+        return export_rows("lingoqa", rows, self._logs_of, to)
+
+    def pictures(self) -> Pictures:
+        """Reads the frames of rows."""
+        return Pictures(self._logs_of)
+
+    def entry(self, number: int) -> LogEntry:
+        """The log of a row, to be opened.
+
+        Raises:
+            InputError: nobody knows where it lies.
+        """
+        log = str(self.rows["log"].iloc[number])
+        try:
+            known = json.loads((self._logs_of / "logs.json").read_text(encoding="utf-8"))[log]
+        except (OSError, ValueError, KeyError):
+            raise InputError(f"{log}: nobody knows where it lies; annotate it again") from None
+        return LogEntry(log, Path(known["path"]), known["options"])
+
+    def close(self) -> None:
+        """Remove what was made for reading."""
+        if self._own is not None:
+            shutil.rmtree(self._own, ignore_errors=True)
+
+    def _read_marks(self) -> dict[tuple[str, str, float, str], dict[str, Any]]:
+        path = self.folder / MARKS
+        marks = {}
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError):
+            raise InputError(f"{path}: cannot be read; move it away to begin anew") from None
+        for number, line in enumerate(lines):
+            try:
+                mark = json.loads(line)
+                log, camera, start, question_id = (mark[name] for name in _KEY)
+            except (ValueError, KeyError, TypeError):
+                if number == len(lines) - 1:
+                    continue  # the power went while it was written
+                raise InputError(f"{path}: line {number + 1} is no mark; mend or remove it") from None
+            marks[log, camera, round(float(start), 3), question_id] = mark
+        return marks
+
+    def _read_predictions(self) -> pd.DataFrame:
+        """Predictions in the columns of a table of annotations, and where the segments lie."""
+        try:
+            report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+            part, model = Path(report["part"]), str(report["model"])
+            answers = pd.read_csv(self.folder / "predictions.csv", dtype=str, keep_default_na=False)
+            found = {
+                (row["segment_id"], row["question_id"]): row["answer"] for row in answers.to_dict("records")
+            }
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{self.folder}: its predictions.csv and report.json cannot be read; evaluate again"
+            ) from None
+        rows = []
+        for segment in read_part(part):
+            times = [i / RATE for i in range(len(segment.images))]
+            about = {"log": segment.segment_id, "camera": "front", "start_s": 0.0, "end_s": times[-1]}
+            seen = set()
+            for qa in segment.questions:
+                answer = found.get((segment.segment_id, qa.question_id))
+                if answer is None or qa.question_id in seen:
+                    continue
+                seen.add(qa.question_id)
+                rows.append(
+                    {
+                        **about,
+                        "frame_times": np.array(times),
+                        "question_id": qa.question_id,
+                        "model": model,
+                        "question": qa.question,
+                        "kind": "free",
+                        "answer": answer,
+                        "confidence": np.nan,
+                        "status": "ok",
+                        "reference": qa.answer,
+                    }
+                )
+        if not rows:
+            raise InputError(f"{self.folder}: its predictions answer no question of {part}")
+        self._own = self._logs_of = Path(tempfile.mkdtemp(prefix="leo-review-"))
+        segments = dict.fromkeys(row["log"] for row in rows)
+        remember_logs(self._own, [LogEntry(name, part, {"segment": name}) for name in segments])
+        table = pd.DataFrame(rows)
+        return table.assign(**{name: None for name in SCHEMA.names if name not in table})

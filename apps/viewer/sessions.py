@@ -1,0 +1,188 @@
+"""Who is here: each open page is a session with a clip, a conversation and a folder of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leo_drive.errors import InputError
+
+from .conversation import Conversation, Moment
+from .media import Media
+
+if TYPE_CHECKING:
+    from leo_drive.clips.clip import Clip
+
+    from .recording import Recording
+
+_SWEEP = 1.0
+"""Seconds between looks for sessions that have ended."""
+
+
+class Session:
+    """What one open page has.
+
+    Attributes:
+        id: secret, and not the browser's own name for it.
+        user: who logged in, or None.
+        folder: for uploads; goes with the session.
+        recording: what is open, or None.
+        conversation: about it, or None.
+        shown: the moment whose frames the page shows, with them.
+        measuring: set to end the measurement at hand.
+        lock: around whatever reads or changes the recording: a source is for one thread at a time.
+        extra: what the page's other parts keep, by their names.
+    """
+
+    def __init__(self, user: str | None, folder: Path) -> None:
+        self.id, self.user, self.folder = secrets.token_hex(16), user, folder
+        self.recording: Recording | None = None
+        self.conversation: Conversation | None = None
+        self.shown: tuple[Moment, Clip] | None = None
+        self.measuring = threading.Event()
+        self.lock = threading.RLock()
+        self.extra: dict[str, Any] = {}
+        self.touched = time.monotonic()
+        self.left: float | None = None
+
+    def open(self, recording: Recording) -> None:
+        """Show another recording; what was open is closed."""
+        with self.lock:
+            if self.conversation is not None:
+                self.conversation.stop()
+            if self.recording is not None:
+                self.recording.close()
+            self.recording, self.conversation = recording, Conversation()
+            self.shown = None
+
+    def require_recording(self) -> Recording:
+        """What is open.
+
+        Raises:
+            InputError: nothing is.
+        """
+        if self.recording is None:
+            raise InputError("no clip is open; pick a bundled one, or drop a video on the page")
+        return self.recording
+
+    def look_at(self, moment: Moment) -> Clip:
+        """The frames of a moment: the same clip while it stays, so that what was read of it is used again.
+
+        Raises:
+            InputError: nothing is open, or it is damaged there.
+        """
+        recording = self.require_recording()
+        with self.lock:
+            if self.shown is None or self.shown[0] != moment:
+                threads = self.conversation.threads if self.conversation is not None else []
+                known = next((t.clip for t in threads if t.moment == moment), None)
+                clip = known or recording.clip(moment.at, moment.seconds, moment.frames, moment.camera)
+                self.shown = (moment, clip)
+            return self.shown[1]
+
+    def close(self) -> None:
+        """End what is under way and remove what was uploaded."""
+        self.measuring.set()
+        with self.lock:
+            if self.conversation is not None:
+                self.conversation.stop()
+            if self.recording is not None:
+                self.recording.close()
+            for value in self.extra.values():
+                if hasattr(value, "close"):
+                    value.close()
+            self.recording = self.conversation = None
+            self.extra.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Sessions:
+    """All open pages.
+
+    Args:
+        root: a folder that only this program may read.
+        grace: seconds that a session outlives its page's connection.
+        idle: seconds after which a session that asks nothing is ended.
+        ended: called with each session that was ended.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        media: Media,
+        grace: float,
+        idle: float,
+        ended: Callable[[Session], None] | None = None,
+    ) -> None:
+        self.root, self._media, self._grace, self._idle = root, media, grace, idle
+        self._ended = ended
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        threading.Thread(target=self._sweep, daemon=True, name="sessions").start()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, key: str | None, user: str | None = None) -> Session:
+        """The session of a page, made when it is new.
+
+        Args:
+            key: the page's name for itself, which its browser chose.
+            user: who is logged in.
+
+        Raises:
+            InputError: the page has no name, or it is somebody else's.
+        """
+        if not key:
+            raise InputError("this page has no session; reload it")
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is None:
+                folder = self.root / secrets.token_hex(16)
+                folder.mkdir(mode=0o700, parents=True)
+                session = self._sessions[key] = Session(user, folder)
+            if session.user != user:
+                raise InputError("this session belongs to another user; reload the page")
+            session.touched, session.left = time.monotonic(), None
+            return session
+
+    def leave(self, key: str | None) -> None:
+        """The page was closed, or its connection broke: the session ends unless it is heard of soon."""
+        with self._lock:
+            if key in self._sessions:
+                self._sessions[key].left = time.monotonic()
+
+    def close(self) -> None:
+        """End all sessions."""
+        self._closing.set()
+        with self._lock:
+            ending = list(self._sessions.values())
+            self._sessions.clear()
+        for session in ending:
+            self._end(session)
+
+    def _sweep(self) -> None:
+        while not self._closing.wait(_SWEEP):
+            now = time.monotonic()
+            with self._lock:
+                over = [
+                    key
+                    for key, session in self._sessions.items()
+                    if now - session.touched > self._idle
+                    or (session.left is not None and now - session.left > self._grace)
+                ]
+                ending = [self._sessions.pop(key) for key in over]
+            for session in ending:
+                self._end(session)
+
+    def _end(self, session: Session) -> None:
+        session.close()
+        self._media.drop(session.id)
+        if self._ended is not None:
+            self._ended(session)

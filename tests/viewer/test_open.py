@@ -1,0 +1,193 @@
+"""Opening and watching: bundled clips, uploads, logs, and what is refused."""
+
+import io
+import threading
+from fractions import Fraction
+
+import pytest
+from PIL import Image
+
+from apps.viewer.engine import Engine
+from tests.clips import numbered
+from tests.viewer.acting import (
+    QUESTION,
+    drag_to,
+    moment,
+    open_tab,
+    said,
+    upload,
+    wait_for_answers,
+    wait_for_frames,
+    wait_for_text,
+)
+
+
+class LateEngine(Engine):
+    """Nano, once it is allowed to load."""
+
+    def __init__(self):
+        self.allowed = threading.Event()
+        super().__init__(["nano"])
+
+    def leo(self, name=None):
+        assert self.allowed.wait(120)
+        return super().leo(name)
+
+
+def test_the_page_is_there_before_the_model_and_says_so(start, visit):
+    engine = LateEngine()
+    page = visit(start(own_engine=engine).url)
+    wait_for_text(page, "#status", "nano is loading")
+    assert page.locator("#frames img").count() == 5 and "Red light" in page.inner_text("#title")
+    drag_to(page, 0.5)
+    page.fill(QUESTION, "Is there a vehicle ahead?")
+    page.click("#ask")
+    page.wait_for_selector("#chat .leo-waiting")
+    engine.allowed.set()
+    wait_for_answers(page, 1)
+    wait_for_text(page, "#status", "nano is ready")
+    engine.close()
+
+
+def test_a_bundled_clip_plays_and_the_moment_follows(site, visit):
+    outside = []
+    page = visit("about:blank", opened=False)
+    page.on(
+        "request",
+        lambda r: outside.append(r.url) if not r.url.startswith((site.url, "data:", "blob:")) else None,
+    )
+    page.goto(site.url)
+    page.wait_for_selector("#frames img")
+    page.locator("#bundled .gallery-item").filter(has_text="Braking ahead").click()
+    wait_for_text(page, "#title", "Braking ahead")
+    page.wait_for_function("document.querySelector('.tl-strip')?.naturalWidth > 1000")
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")
+    page.wait_for_function("Math.abs(document.querySelector('#player video').currentTime - 5) < 0.1")
+    page.evaluate("document.querySelector('#player video').currentTime = 1")
+    page.wait_for_function("document.querySelector('#timeline .tl').getAttribute('aria-valuenow') === '1.00'")
+    page.locator("#timeline .tl").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('#player video').currentTime > 1.5")
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('#player video').paused")
+    stood = page.evaluate("document.querySelector('#player video').currentTime")
+    assert moment(page) == pytest.approx(stood, abs=0.3)
+    wait_for_frames(page)
+    images = page.evaluate("[...document.images].filter(i => i.offsetParent).map(i => i.alt)")
+    assert images and all(images), "a picture without words"
+    assert page.get_attribute("#player video", "aria-label") and outside == []
+
+
+def test_exact_frames_tiles_and_tokens(site, visit, drives):
+    page = visit(site.url)
+    upload(page, drives / "drive.mp4")
+    wait_for_text(page, "#title", "drive.mp4")
+    assert "deleted when you leave" in page.inner_text("#title")
+    page.fill("#frame-count input[type=number]", "3")
+    page.keyboard.press("Tab")
+    drag_to(page, 0.5)
+    page.wait_for_function("document.querySelectorAll('#frames .thumbnail-item').length === 3")
+    wait_for_frames(page)
+    times = [float(t.split()[0]) for t in page.locator("#frames .caption-label").all_inner_texts()]
+    assert times == sorted(times) and times[-1] == pytest.approx(moment(page), abs=0.11)
+    for time, url in zip(
+        times, page.locator("#frames img").evaluate_all("all => all.map(i => i.src)"), strict=True
+    ):
+        path = page.context.request.get(url).body()
+        number = numbered.read(Image.open(io.BytesIO(path)))
+        assert number == round(time * 10), "a frame under another frame's time"
+    page.click("#tiles button")
+    page.wait_for_selector("#tiles .tok")
+    assert "3 tiles" in page.inner_text("#tiles") and "of 2048 tokens" in page.inner_text("#tiles")
+    page.wait_for_function("document.querySelectorAll('#tiles img').length === 3")
+
+
+def test_a_file_dropped_anywhere_that_browsers_cannot_play_gets_a_preview(site, visit, drives):
+    page = visit(site.url)
+    content = list((drives / "drive.mkv").read_bytes())
+    page.evaluate(
+        """content => {
+            const carrier = new DataTransfer();
+            carrier.items.add(new File([new Uint8Array(content)], 'night drive.mkv'));
+            document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: carrier, bubbles: true}));
+        }""",
+        content,
+    )
+    wait_for_text(page, "#title", "night drive.mkv")
+    assert "a preview is made" in page.inner_text("#title")
+    wait_for_text(page, "#player", "Preview, 10 frames a second")
+    page.wait_for_function("document.querySelector('#player video')?.duration > 5.5")
+
+
+def test_images_are_a_drive_too(site, visit, tmp_path):
+    for number in range(4):
+        Image.fromarray(numbered.draw(number, (192, 108))).convert("RGB").save(tmp_path / f"{number}.png")
+    page = visit(site.url)
+    upload(page, *sorted(tmp_path.glob("*.png")))
+    wait_for_text(page, "#title", "4 images")
+    wait_for_text(page, "#player", "Preview, 1 frames a second")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("notes.txt", "of this type cannot be read"),
+        ("broken.mp4", "its index (the moov atom) is missing"),
+        ("noise.mp4", "not a video"),
+        ("large.mp4", "700.0"),
+        ("long.mp4", "runs 0.7 minutes"),
+        ("wide.mp4", "frames of 800x600 are too large"),
+    ],
+)
+def test_what_is_refused_is_said_in_the_page(site, visit, drives, tmp_path, name, words):
+    path = tmp_path / name
+    if name == "notes.txt":
+        path.write_text("no video")
+    elif name == "broken.mp4":
+        whole = (drives / "drive.mp4").read_bytes()
+        path.write_bytes(whole[: len(whole) // 3])
+    elif name == "noise.mp4":
+        path.write_bytes(bytes(range(256)) * 40)
+    elif name == "large.mp4":
+        path.write_bytes(bytes(1_500_000))
+        words = "File size exceeds"
+    elif name == "long.mp4":
+        numbered.write(path, numbered.Kind(frames=200, rate=Fraction(5), size=(64, 48)))
+        words = "at most 0.5 are taken here"
+    else:
+        numbered.write(path, numbered.Kind(frames=2, size=(800, 600)))
+    page = visit(site.url)
+    upload(page, path)
+    if name == "large.mp4":
+        page.locator(".toast-body").first.wait_for()
+        assert "1" in page.locator(".toast-body").first.inner_text()
+    else:
+        said(page, words)
+    assert "Red light" in page.inner_text("#title")
+    assert str(site.viewer.sessions.root) not in page.content()
+
+
+def test_light_and_dark(site, visit):
+    page = visit(site.url)
+    background = "getComputedStyle(document.body).backgroundColor"
+    page.wait_for_function("document.body.classList.contains('dark')")
+    dark = page.evaluate(background)
+    page.click("#theme")
+    page.wait_for_function("!document.body.classList.contains('dark')")
+    page.wait_for_function(f"{background} !== {dark!r}")
+    page.reload()
+    page.wait_for_selector("#frames img")
+    assert not page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_a_phone(site, visit):
+    page = visit(site.url, 390, 844, is_mobile=True, has_touch=True, device_scale_factor=2)
+    for tab in ("Ask", "Compare", "Review", "Ask"):
+        open_tab(page, tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{tab} is wider than a phone"
+    page.tap("#question textarea, #question input")
+    page.fill(QUESTION, "What is the weather like?")
+    page.tap("#ask")
+    wait_for_answers(page, 1)
+    box = page.locator("#chat").bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390

@@ -1,0 +1,141 @@
+"""Reviewing: a table of `leo-drive annotate` and the predictions of an evaluation."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import leo_drive
+from apps.viewer.reviews import FIXED, MARKS, RIGHT, WRONG, Filter, Review
+from leo_drive.annotation.job import Asking, Job
+from leo_drive.annotation.log import Cutting
+from leo_drive.annotation.questions import read_questions
+from leo_drive.annotation.run import annotate
+from leo_drive.clips.discovery import find_logs
+from leo_drive.data.lingoqa import read_part
+from leo_drive.data.synthetic import write_dataset
+from leo_drive.errors import InputError
+from leo_drive.evaluation.lingoqa import evaluate_part
+from leo_drive.inference import Leo
+from tests.clips import numbered
+from tests.model.tiny import tiny_leo
+from tests.viewer.acting import open_tab, said, wait_for_text
+
+QUESTIONS = """
+questions:
+  - {id: vehicle, text: "Is there a vehicle ahead?", kind: yes_no}
+  - {id: action, text: "What should the driver do?", kind: free}
+"""
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """The OUT of a real run over two small drives."""
+    folder = tmp_path_factory.mktemp("review")
+    (folder / "logs").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        numbered.write(folder / "logs" / name, numbered.Kind(frames=40, size=(192, 108)))
+    (folder / "questions.yaml").write_text(QUESTIONS)
+    leo = Leo(*tiny_leo(tied=False))
+    job = Job(
+        read_questions(folder / "questions.yaml"),
+        Cutting(every=2, seconds=2, frames=2),
+        Asking(6, "equal", None),
+        "tiny",
+        "0",
+        "float32",
+    )
+    annotate(leo, find_logs([folder / "logs"]), job, folder / "out")
+    return folder / "out"
+
+
+def test_marks_are_on_the_disk_at_once_and_read_again(table, tmp_path):
+    review = Review(table)
+    assert len(review.rows) == 8
+    review.mark(0, RIGHT, who="anna")
+    review.mark(1, FIXED, "The driver should stop.")
+    review.mark(2, WRONG)
+    review.mark(2, RIGHT)
+    with pytest.raises(InputError, match="needs its correction"):
+        review.mark(3, FIXED, "  ")
+    with pytest.raises(InputError, match="no row 99"):
+        review.mark(99, RIGHT)
+    assert len((table / MARKS).read_text().splitlines()) == 4
+    again = Review(table)
+    assert again.counts() == {"right": 2, "fixed": 1, "unmarked": 5}
+    assert again.mark_of(0)["who"] == "anna" and again.mark_of(1)["corrected"] == "The driver should stop."
+    # What a power cut leaves is passed over; what nobody wrote is not.
+    with (table / MARKS).open("a") as file:
+        file.write('{"log": "a.mp4", "cam')
+    assert Review(table).counts() == again.counts()
+    lines = (table / MARKS).read_text().splitlines()
+    (table / MARKS).write_text("\n".join(["nonsense", *lines[:-1]]) + "\n")
+    with pytest.raises(InputError, match="line 1 is no mark"):
+        Review(table)
+    (table / MARKS).write_text("\n".join(lines[:-1]) + "\n")
+    assert again.export(tmp_path / "part") == 3
+    answers = {qa.question: qa.answer for s in read_part(tmp_path / "part") for qa in s.questions}
+    assert answers["What should the driver do?"] == "The driver should stop."
+    (table / MARKS).unlink()
+
+
+def test_filters(table):
+    review = Review(table)
+    every, count = review.shown(Filter(), 100)
+    assert count == len(every) == 8
+    assert review.shown(Filter(question="What should the driver do?", log="b.mp4"), 100)[1] == 2
+    sure = every["confidence"].median()
+    low, n = review.shown(Filter(highest=float(sure)), 100)
+    assert 0 < n < 8 and (low["confidence"] <= sure).all()
+    word = every["answer"].iloc[0][:4]
+    assert all(word.lower() in a.lower() for a in review.shown(Filter(answer=word.upper()), 100)[0]["answer"])
+    assert len(review.shown(Filter(), 3)[0]) == 3
+
+
+def test_a_table_is_filtered_watched_marked_and_exported(start, visit, table):
+    page = visit(start(reviews=(table,)).url)
+    open_tab(page, "Review")
+    wait_for_text(page, "#review-count", "8 of 8 answers")
+    page.click("#mark-right")
+    said(page, "choose a row of the table first")
+    page.click("[data-testid=cell-1-4]")
+    wait_for_text(page, "#review-words", "What should the driver do?")
+    page.wait_for_function("document.querySelectorAll('#review-frames img').length === 2")
+    page.wait_for_function("document.querySelector('#review-player video')?.currentTime > 1")
+    page.click("#mark-right")
+    wait_for_text(page, "#review-count", "1 right")
+    assert json.loads((table / MARKS).read_text())["mark"] == "right"
+    page.click("[data-testid=cell-3-4]")
+    wait_for_text(page, "#review-words", "2.0 s to")
+    page.fill("#mark-text textarea, #mark-text input", "Slow down.")
+    page.click("#mark-fix")
+    wait_for_text(page, "#review-count", "1 fixed")
+    with page.expect_download() as download:
+        page.click("#review-export")
+    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
+        rows = pd.read_parquet(io.BytesIO(archive.read("lingoqa/train.parquet")))
+        assert len(rows) == 2 and "Slow down." in set(rows["answer"])
+        assert set(rows["images"].iloc[0]) <= {n.removeprefix("lingoqa/") for n in archive.namelist()}
+    (table / MARKS).unlink()
+
+
+def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path):
+    write_dataset(tmp_path / "part", 1, split="val", size=(192, 108), workers=1)
+    leo = Leo(*tiny_leo(tied=False, context=1024))
+    evaluate_part(leo, tmp_path / "part", tmp_path / "eval", blind=False)
+    review = Review(tmp_path / "eval")
+    asked = read_part(tmp_path / "part")[0]
+    assert len(review.rows) == len(asked.questions) and review.rows["confidence"].isna().all()
+    assert list(review.rows["reference"]) == [qa.answer for qa in asked.questions]
+    review.mark(0, FIXED, asked.questions[0].answer)
+    assert review.export(tmp_path / "fixed") == 1
+    row = read_part(tmp_path / "fixed")[0]
+    assert row.questions[0].answer == asked.questions[0].answer and len(row.images) == 5
+    clip = leo_drive.open(review.entry(0).path, **review.entry(0).options).clip()
+    assert clip.size == (192, 108)
+    review.close()
+    with pytest.raises(InputError, match="nothing to review"):
+        Review(tmp_path / "part")

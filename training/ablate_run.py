@@ -1,0 +1,134 @@
+"""Draw, train and measure what an ablation needs, each thing once, whatever is already there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import set_seed
+
+from leo_drive.data.kinds import infer_kinds
+from leo_drive.data.lingoqa import read_lingoqa
+from leo_drive.errors import InputError
+from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
+from leo_drive.evaluation.closed import score_table
+from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
+from leo_drive.files import writable_folder
+from leo_drive.inference import load
+from leo_drive.model import LeoForConditionalGeneration
+from leo_drive.terminal import out, progress
+from training.ablate_plan import DATA, REAL, Study, Trial, built_config
+from training.nano import draw, split_real
+from training.new_model import NEW_MODELS
+from training.start import texts
+from training.train import train
+
+Result = dict[str, Any]
+"""Of a trial on a part: variant, seed, part, and what `measure` writes."""
+
+
+def run_study(study: Study, real: Path | None, done: Callable[[list[Result]], object]) -> list[Result]:
+    """Everything that is missing, then the results of all trials.
+
+    What is finished is not done again, here or in another ablation with the same output folder; training that
+    was stopped goes on from its last checkpoint, and measuring from its last clip.
+
+    Args:
+        real: real drives in the layout of datasets/lingoqa_camvid, when the study was opened for them.
+        done: called with the results so far, after each trial.
+    """
+    draw_all(study, real)
+    results: list[Result] = []
+    for number, trial in enumerate(study.trials, start=1):
+        where = f"{study.name} {number}/{len(study.trials)}: {trial.variant}, seed {trial.seed}"
+        make(study, trial, where)
+        results += [measure(trial, part, where) for part in trial.parts]
+        done(results)
+        last_of_seed = number == len(study.trials) or study.trials[number].seed != trial.seed
+        if last_of_seed:
+            shutil.rmtree(study.out / "vision_cache" / str(trial.seed), ignore_errors=True)
+    return results
+
+
+def draw_all(study: Study, real: Path | None) -> None:
+    """The drives that are not there yet."""
+    for name, drawn in study.plan.draw.items():
+        folder = study.out / DATA / drawn.folder(name)
+        draw(folder, drawn.clips, drawn.frames, drawn.labels, drawn.split, drawn.size)
+    if real is not None and study.real is not None:
+        split_real(real, study.real.removeprefix(f"{REAL}-"), study.out / DATA / study.real)
+
+
+def make(study: Study, trial: Trial, where: str) -> None:
+    """The trial's model, stage by stage."""
+    start_model(study, trial)
+    for stage in trial.stages:
+        if stage.finished:
+            continue
+        out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
+        train(stage.recipe)
+        # What only a stopped run needs would fill the disk.
+        shutil.rmtree(stage.recipe.output / "checkpoints")
+
+
+def start_model(study: Study, trial: Trial) -> None:
+    """The new model of a variant, unless it is there: seed and tokenizer of all, its own configuration."""
+    if trial.start.is_dir():
+        return
+    set_seed(trial.seed)
+    new, processor = NEW_MODELS[study.plan.model](texts(study.texts))
+    config = built_config(new.config, trial.config)
+    set_seed(trial.seed)
+    leo = LeoForConditionalGeneration(config)
+    processor.use_config(config)
+    unfinished = trial.start.with_name(f".{trial.start.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    leo.save_pretrained(unfinished)
+    processor.save_pretrained(unfinished)
+    unfinished.rename(trial.start)
+
+
+def measure(trial: Trial, part: str, where: str) -> Result:
+    """The trial's closed scores on a part, and the blind ones; read where they were measured before.
+
+    Raises:
+        InputError: the part has no closed questions.
+    """
+    root, folder = trial.parts[part]
+    path = folder / "result.json"
+    if not path.is_file():
+        out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
+        path.write_text(json.dumps(_measured(trial, root, writable_folder(folder)), indent=2) + "\n")
+    read = json.loads(path.read_text(encoding="utf-8"))
+    return {"variant": trial.variant, "seed": trial.seed, "part": part, **read}
+
+
+def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
+    leo = load(trial.model)
+    examples = infer_kinds(read_lingoqa(root))
+    asked = [asked_once(example) for example in examples]
+    kept = PartialAnswers(folder / "answers.partial.jsonl", what_answers_depend_on(leo, asked))
+    shown: dict[str, Show] = {"seeing": lambda clip: clip, "blind": grey_clip}
+    with progress(f"measuring on {root}") as update:
+        answers = answer_examples(leo, asked, shown, kept, root.name, update)
+    tables = {name: question_table(examples, said) for name, said in answers.items()}
+    closed, blind = (score_table(tables[name]) for name in shown)
+    if closed is None or blind is None:
+        raise InputError(f"{root}: none of its questions is closed; ablations are measured on closed ones")
+    (folder / QUESTIONS).write_text(to_csv(tables["seeing"]), encoding="utf-8")
+    kept.remove()
+    return {
+        "questions": closed["questions"],
+        "accuracy": closed["accuracy"],
+        "balanced_accuracy": closed["balanced_accuracy"],
+        "blind": blind["balanced_accuracy"],
+        "gain": closed["balanced_accuracy"] - blind["balanced_accuracy"],
+        "unread": closed["unread"],
+        "kinds": {kind: score["balanced_accuracy"] for kind, score in closed["kinds"].items()},
+        "tokens_per_tile": leo.model.config.tokens_per_tile,
+        "weights": sum(p.numel() for p in leo.model.parameters()),
+    }
