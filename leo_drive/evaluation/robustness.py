@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
@@ -129,7 +129,10 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
         table.add_row(name, f"{plain:.3f}", *numbers, "" if kept is None else f"{kept:.0%}")
     console.print(table)
     console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
-    gains = Table("kind", "questions", "plain", "blind", "gain over blind", "last frame", "temporal gain")
+    kind_column = Column("kind", overflow="fold", min_width=14)
+    gains = Table(
+        kind_column, "questions", "plain", "blind", "gain over blind", "last frame", "temporal gain"
+    )
     rows = [*((escape(kind), row, "") for kind, row in found["kinds"].items())]
     for kind, row, style in [*rows, (f"mean of {len(rows)}", {**found, "questions": ""}, "bold")]:
         scores = row["balanced_accuracy"]
