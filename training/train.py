@@ -114,7 +114,7 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         seed=recipe.seed,
         use_cpu=not cuda,
         bf16=bf16,
-        fsdp=recipe.fsdp is not None,  # type: ignore[arg-type]  (its annotation knows the old strings only)
+        fsdp=recipe.fsdp is not None,  # type: ignore[arg-type]
         fsdp_config=recipe.fsdp,
         deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
     )
