@@ -23,8 +23,3 @@ def shared() -> Path:
 def golden(shared: Path) -> Path:
     """The reference implementation's values."""
     return shared / "golden"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray's tests come last: in one process with them, warnings that later tests wait for went missing."""
-    items.sort(key=lambda item: item.path.name == "test_ray.py")

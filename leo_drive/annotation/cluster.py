@@ -282,10 +282,13 @@ def _connect(address: str) -> Any:
 
 
 def _silence() -> None:
-    """Ray Data logs to a file, and to standard error, where the progress of the run is shown."""
+    """Ray Data logs to a file, and to standard error, where the progress of the run is shown.
+
+    Only its own handler is silenced: others on that logger may be the caller's, and serve the whole process.
+    """
     warnings.filterwarnings("ignore", module=r"ray\.data")
     for handler in logging.getLogger("ray.data").handlers:
-        if not isinstance(handler, logging.FileHandler):
+        if handler.name == "console":
             handler.setLevel(logging.CRITICAL + 1)
 
 

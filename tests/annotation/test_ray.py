@@ -1,6 +1,7 @@
 """A run on a Ray cluster: the same table as without, stopped and gone on with, and with a machine lost."""
 
 import json
+import logging
 import sys
 import threading
 from dataclasses import replace
@@ -12,7 +13,7 @@ import yaml
 
 import leo_drive
 from benchmarks.crash import make_logs
-from leo_drive.annotation.cluster import Cluster, Pool, plan_pool
+from leo_drive.annotation.cluster import Cluster, Pool, _silence, plan_pool
 from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Asking, Job
 from leo_drive.annotation.log import Cutting
@@ -156,6 +157,19 @@ def test_a_pool_fits_its_cluster(nodes, told, pool):
 def test_a_cluster_without_room_is_said():
     with pytest.raises(InputError, match=r"4 CPUs and 1 GPUs of a worker .*there are: 2 CPUs and 0 GPUs"):
         plan_pool([{"CPU": 2.0}], gpus=1)
+
+
+def test_only_rays_own_lines_are_silenced():
+    pytest.importorskip("ray.data")
+    mine, logger = logging.NullHandler(), logging.getLogger("ray.data")
+    logger.addHandler(mine)
+    try:
+        _silence()
+        assert mine.level == logging.NOTSET
+        # Not even for those that are put on every logger, as pytest's are.
+        assert [h.name for h in logger.handlers if h.level > logging.CRITICAL] in ([], ["console"])
+    finally:
+        logger.removeHandler(mine)
 
 
 def test_the_cluster_file_is_one_that_ray_takes():
