@@ -4,6 +4,9 @@ The command line prints the message on standard error and exits with `exit_statu
 catches them as ordinary exceptions. Anything else that escapes is a bug and shows its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class LeoDriveError(Exception):
     """Something went wrong underway (exit status 1): a file that vanished, a disk that filled."""
@@ -15,3 +18,15 @@ class InputError(LeoDriveError, ValueError):
     """The arguments or the input are wrong (exit status 2): a missing file, a time past the end."""
 
     exit_status = 2
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """`did you mean X?`, or which there are.
+
+    Example:
+        >>> nearest("fusoin", ["fusion", "frames"]), nearest("x", ["fusion", "frames"])
+        ('did you mean fusion?', 'there are fusion, frames')
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(word), names, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"

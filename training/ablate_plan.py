@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig
+from leo_drive.yaml_files import read_yaml
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
 
@@ -331,10 +331,7 @@ def _read(name: str, kind: type[_Kind]) -> tuple[Path, _Kind]:
     path = Path(name) if name.endswith((".yaml", ".yml")) else ABLATIONS / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"{name}: neither a YAML file nor one of {', '.join([*named_ablations(), 'nano'])}")
-    try:
-        return path, kind(**yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, TypeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: {_fault(error)}") from None
+    return path, read_yaml(path, kind, "a plan" if kind is Plan else "an ablation")
 
 
 def _fault(error: Exception) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from leo_drive.errors import InputError
+from leo_drive.yaml_files import read_yaml
 
 Part = Literal["branches", "projectors", "language_model"]
 
@@ -214,27 +212,4 @@ def read_recipe(path: Path) -> Recipe:
         InputError: no such file, not YAML, a wrong value, or a key that no recipe has, with the nearest
             right name.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a recipe is a mapping of names to values")
-    try:
-        return Recipe(**values)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first_fault(error)}") from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{place}: {message}" if place else message
-    models = (Recipe, Settings, DataSource, Augmentation, Lora)
-    names = [name for model in models for name in model.model_fields]
-    near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
-    return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
+    return read_yaml(path, Recipe, "a recipe")

@@ -11,22 +11,21 @@ every: 5            # seconds from one window's start to the next one's
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, nearest
+from leo_drive.yaml_files import Location, read_yaml, wrong
 
 Kind = Literal["free", "yes_no", "choice", "number"]
 
 READY_SETS = Path(__file__).parent.parent / "assets" / "questions"
 _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
-_Location = tuple[str | int, ...]
 
 
 class _Strict(BaseModel):
@@ -44,11 +43,18 @@ class Question(_Strict):
         ask_if: asked only where these earlier questions of the window have these values.
     """
 
-    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    id: str
     text: str = Field(min_length=1)
     kind: Kind
     choices: tuple[str, ...] = ()
     ask_if: dict[str, str] = {}
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_a_name(cls, id_: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id_):
+            raise ValueError(f"{id_!r} must be letters, digits, - and _, a letter first")
+        return id_
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -104,41 +110,18 @@ def read_questions(what: str | Path) -> QuestionSet:
     file = Path(what)
     if not file.exists() and str(what) in ready_sets():
         file = READY_SETS / f"{what}.yaml"
-    try:
-        # BaseLoader leaves every scalar as it is written: `yes` is the word here, not True.
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-        values = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except FileNotFoundError:
-        raise InputError(_not_there(what)) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not a text file; a question set is YAML") from None
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: a question set is a mapping with `questions:` and a list under it")
-    try:
-        questions = QuestionSet(**values)
-    except (ValidationError, TypeError) as error:
-        location, message = _first_problem(error)
-        raise InputError(f"{file}: {_line(root, location)}{_field(location)}{message}") from None
+    if not file.exists():
+        raise InputError(f"{what}: no such question file; {nearest(what, ready_sets())}")
+    questions = read_yaml(file, QuestionSet, "a question set", as_written=True)
     for i, question in enumerate(questions.questions):
         if problem := _problem_with(question, questions.questions[:i]):
             field, message = problem
-            location = ("questions", i, *field)
-            raise InputError(f"{file}: {_line(root, location)}{_field(location)}{message}")
+            raise wrong(file, ("questions", i, *field), message)
     cleaned = tuple(_with_words(question, questions.by_id()) for question in questions.questions)
     return questions.model_copy(update={"questions": cleaned, "name": questions.name or file.stem})
 
 
-def _not_there(what: str | Path) -> str:
-    near = difflib.get_close_matches(str(what), ready_sets(), 1)
-    hint = f"did you mean {near[0]}?" if near else f"ready sets are {', '.join(ready_sets())}"
-    return f"{what}: no such question file; {hint}"
-
-
-def _problem_with(question: Question, earlier: Sequence[Question]) -> tuple[_Location, str] | None:
+def _problem_with(question: Question, earlier: Sequence[Question]) -> tuple[Location, str] | None:
     """What pydantic cannot see in one question: (the field, the message)."""
     known = {q.id: q for q in earlier}
     if question.id in known:
@@ -155,8 +138,7 @@ def _problem_with(question: Question, earlier: Sequence[Question]) -> tuple[_Loc
         return ("choices",), f"a question of kind {question.kind} has no choices; use kind: choice"
     for id_, value in question.ask_if.items():
         if id_ not in known:
-            near = difflib.get_close_matches(id_, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"earlier are {', '.join(known) or 'none'}"
+            hint = nearest(id_, known) if known else "it is the first"
             return ("ask_if", id_), f"no earlier question has the id {id_!r}; {hint}"
         if problem := _no_value_of(known[id_], value):
             return ("ask_if", id_), problem
@@ -172,9 +154,7 @@ def _no_value_of(question: Question, value: str) -> str | None:
         return None if value.lower() in _YES_NO else f"{value!r} is not a value of {question.id}: yes or no"
     if value in question.choices:
         return None
-    near = difflib.get_close_matches(value, question.choices, 1)
-    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(question.choices)}"
-    return f"{value!r} is not a value of {question.id}; {hint}"
+    return f"{value!r} is not a value of {question.id}; {nearest(value, question.choices)}"
 
 
 def _number_word(value: str) -> str | None:
@@ -194,56 +174,3 @@ def _with_words(question: Question, known: dict[str, Question]) -> Question:
         number = _number_word(value) if kind == "number" else None
         words[id_] = _YES_NO[value.lower()] if kind == "yes_no" else number or value
     return question.model_copy(update={"ask_if": words})
-
-
-def _first_problem(error: ValidationError | TypeError) -> tuple[_Location, str]:
-    if isinstance(error, TypeError):
-        return (), str(error)
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; it is the misspelling that is to be mended.
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    location: _Location = first["loc"]
-    fields = Question.model_fields if location[:1] == ("questions",) else QuestionSet.model_fields
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), fields, 1)
-        return (
-            location,
-            f"unknown; did you mean {near[0]}?" if near else f"unknown; there are {', '.join(fields)}",
-        )
-    if first["type"] == "missing":
-        return location[:-1], f"{location[-1]} is missing"
-    found = first.get("input")
-    if location == ("questions",):
-        return location, f"a list of questions is needed, each with id, text and kind; found {found!r:.60}"
-    if location[-1] == "kind" and isinstance(found, str):
-        near = difflib.get_close_matches(found, get_args(Kind), 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(get_args(Kind))}"
-        return location, f"{found!r} is no kind; {hint}"
-    if location[-1] == "id" and isinstance(found, str):
-        return location, f"{found!r} must be letters, digits, - and _, a letter first"
-    return location, f"{first['msg']}; found {found!r:.60}"
-
-
-def _field(location: _Location) -> str:
-    return f"{'.'.join(str(part) for part in location)}: " if location else ""
-
-
-def _line(root: yaml.Node | None, location: _Location) -> str:
-    """`line 7: ` of the place in the file, or of the nearest thing around it."""
-    if root is None:
-        return ""
-    line = root.start_mark.line
-    node: yaml.Node | None = root
-    for part in location:
-        found: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, found = key.start_mark.line, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
-            line = node.value[part].start_mark.line
-        if found is None:
-            break
-        node = found
-    return f"line {line + 1}: "

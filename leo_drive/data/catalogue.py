@@ -12,18 +12,16 @@ A card is the card.yaml in a folder of the catalogue (datasets/ in the repositor
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from leo_drive.data.documents import read_bytes
 from leo_drive.data.example import Example
 from leo_drive.data.readers import read_examples
 from leo_drive.errors import InputError
+from leo_drive.yaml_files import read_yaml
 
 
 class _Strict(BaseModel):
@@ -113,16 +111,7 @@ def read_card(path: str | Path) -> Card:
         1000
     """
     file = Path(path) / "card.yaml" if Path(path).is_dir() else Path(path)
-    try:
-        values = yaml.safe_load(read_bytes(file))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: a card is a mapping of names to values")
-    try:
-        return Card(**values)
-    except (ValidationError, TypeError) as error:
-        raise InputError(f"{file}: {_first_problem(error)}") from None
+    return read_yaml(file, Card, "a card")
 
 
 def read_catalogue(folder: str | Path) -> dict[str, Card]:
@@ -135,17 +124,3 @@ def read_catalogue(folder: str | Path) -> dict[str, Card]:
     if not cards:
         raise InputError(f"{folder}: no data sets (FOLDER/card.yaml) in here")
     return cards
-
-
-def _first_problem(error: ValidationError | TypeError) -> str:
-    if isinstance(error, TypeError):  # keys that are no text
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']}"
-    fields = Card.model_fields if len(first["loc"]) == 1 else Part.model_fields
-    near = difflib.get_close_matches(str(first["loc"][-1]), fields, 1)
-    return f"unknown key {place}; " + (
-        f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
-    )

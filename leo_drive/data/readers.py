@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from leo_drive.data.drivelm import read_drivelm
 from leo_drive.data.example import Example
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.data.llava import read_llava
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, nearest
 
 READERS: dict[str, Callable[..., list[Example]]] = {
     "lingoqa": read_lingoqa,
@@ -39,15 +38,10 @@ def read_examples(format: str, root: str | Path, **options: Any) -> list[Example
         9
     """
     if format not in READERS:
-        raise InputError(f"{root}: unknown format {format!r}; {_nearest(format, list(READERS))}")
+        raise InputError(f"{root}: unknown format {format!r}; {nearest(format, list(READERS))}")
     reader = READERS[format]
     _, *known = inspect.signature(reader).parameters
     for option in options:
         if option not in known:
-            raise InputError(f"{root}: {format} has no option {option!r}; {_nearest(option, known)}")
+            raise InputError(f"{root}: {format} has no option {option!r}; {nearest(option, known)}")
     return reader(root, **options)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

@@ -13,8 +13,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,8 +21,8 @@ from rich.table import Table
 from leo_drive.data.closed import read_value
 from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.data.kinds import YES_NO
-from leo_drive.errors import InputError
 from leo_drive.evaluation.table import Answered
+from leo_drive.yaml_files import read_yaml
 
 WORDINGS = Path(__file__).parent.parent / "assets" / "consistency.yaml"
 
@@ -100,17 +99,7 @@ def read_wordings(path: Path = WORDINGS) -> Wordings:
     Raises:
         InputError: no such file, not YAML, or not such a table.
     """
-    try:
-        return Wordings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{path}: {place}: {message}") from None
+    return read_yaml(path, Wordings, "a table of wordings")
 
 
 def consistency(

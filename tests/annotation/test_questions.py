@@ -50,7 +50,7 @@ def test_the_hash_tells_sets_apart(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("kind: number", "kind: nubmer", "line 9: questions.2.kind: 'nubmer' is no kind; did you mean num"),
+        ("kind: number", "kind: nubmer", "line 9: questions.2.kind: 'nubmer' is unknown; did you mean num"),
         ("text: What colour", "txt: What colour", "line 5: questions.1.txt: unknown; did you mean text?"),
         ("frames: 4", "frame: 4", "line 11: frame: unknown; did you mean frames?"),
         ("id: colour", "id: light", "line 4: questions.1.id: 'light' is the id of an earlier question"),

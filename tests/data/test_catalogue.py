@@ -78,14 +78,14 @@ def test_rows(tmp_path, rows, rows_to, found, wrong):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"license": "CC0"}, "unknown key license; did you mean licence?"),
-        ({"parts": {"p": {"rot": "x"}}}, "unknown key parts.p.rot; did you mean root?"),
-        ({"parts": {"p": {"zzz": "x"}}}, "unknown key parts.p.zzz; there are root, rows"),
+        ({"license": "CC0"}, "license: unknown; did you mean licence?"),
+        ({"parts": {"p": {"rot": "x"}}}, "parts.p.rot: unknown; did you mean root?"),
+        ({"parts": {"p": {"zzz": "x"}}}, "parts.p.zzz: unknown; there are root, rows"),
         ({"parts": {"p": {"rows": -1}}}, "parts.p.rows: Input should be greater than 0"),
         ({"parts": {}}, "parts: "),
-        ({"format": "coco"}, "format: Input should be 'lingoqa', 'synthetic', 'drivelm' or 'llava'"),
+        ({"format": "coco"}, "format: 'coco' is unknown; there are lingoqa, synthetic, drivelm, llava"),
         ({"title": None}, "title: Input should be a valid string"),
-        ({3: 4}, "must be strings"),
+        ({3: 4}, "3: Keys should be strings"),
     ],
 )
 def test_wrong_cards(tmp_path, changes, message):

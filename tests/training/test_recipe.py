@@ -20,7 +20,7 @@ def test_recipes_that_ship_are_valid(path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"learning_rat": 1.0}, "unknown key learning_rat; did you mean learning_rate?"),
+        ({"learning_rat": 1.0}, "line 6: learning_rat: unknown; did you mean learning_rate?"),
         ({"train": ["encoders"]}, "train.0"),
         ({"train": []}, "train: "),
         ({"steps": 0}, "steps"),
@@ -39,11 +39,11 @@ def test_recipes_that_ship_are_valid(path):
         ({"train": ["projectors"]}, "dense_weight teaches the branches"),
         ({"augmentation": {"mirror": 0.5}}, "may make an answer false"),
         ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
-        ({"augmentation": {"mirrors": 0.5}}, "unknown key augmentation.mirrors; did you mean mirror?"),
-        ({"lora": {"rnk": 4}}, "unknown key lora.rnk; did you mean rank?"),
+        ({"augmentation": {"mirrors": 0.5}}, "augmentation.mirrors: unknown; did you mean mirror?"),
+        ({"lora": {"rnk": 4}}, "lora.rnk: unknown; did you mean rank?"),
         ({"quantize": True}, "give lora too"),
         ({"batch_size": 6, "micro_batch_size": 4}, "no multiple"),
-        ({"data": [{"root": "x", "frame": 2}]}, "unknown key data.0.frame; did you mean frames?"),
+        ({"data": [{"root": "x", "frame": 2}]}, "data.0.frame: unknown; did you mean frames?"),
         ({"answer_weight": 0}, "train: [branches]"),
     ],
 )
