@@ -1,12 +1,16 @@
 """What several tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 # Tests must pass without a network: no hub look-ups that would wait for one.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from leo_drive import cli
+from tests.model.tiny import tiny_leo
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
@@ -23,3 +27,30 @@ def shared() -> Path:
 def golden(shared: Path) -> Path:
     """The reference implementation's values."""
     return shared / "golden"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory) -> Path:
+    """The folder of a model of a few thousand weights, which knows nothing."""
+    folder = tmp_path_factory.mktemp("tiny")
+    network, processor = tiny_leo(tied=False)
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process: (exit status, standard output, standard error)."""
+
+    def run_main(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["leo-drive", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run_main

@@ -14,38 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leo_drive import cli
 from leo_drive.inference import Leo
 from leo_drive.model.budget import Policy
-from tests.model.tiny import tiny_leo
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: (exit status, standard output, standard error)."""
-
-    def run_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leo-drive", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run_main
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    leo, processor = tiny_leo()
-    leo.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
-"""Folders to write to."""
+"""Folders to write to, and files that are never half there."""
 
 import pytest
 
 from leo_drive.errors import InputError
-from leo_drive.files import writable_folder
+from leo_drive.files import replacing, writable_folder
 
 
 def test_a_writable_folder_is_made_and_left_empty(tmp_path):
@@ -17,3 +17,16 @@ def test_a_full_disk_is_found_before_the_work(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
     with pytest.raises(InputError, match=r"cannot write here \(No space left on device\)"):
         writable_folder(tmp_path)
+
+
+def test_a_file_is_there_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "report.md"
+    path.write_text("earlier")
+    with pytest.raises(ZeroDivisionError), replacing(path) as unfinished:
+        unfinished.write_text("half")
+        _ = 1 / 0
+    assert path.read_text() == "earlier"
+    with replacing(path) as unfinished:
+        unfinished.write_text("whole")
+        assert path.read_text() == "earlier"
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leo_drive.errors import LeoDriveError
-from leo_drive.files import writable_folder
+from leo_drive.files import replacing, writable_folder
 from leo_drive.model import LeoForConditionalGeneration
 
 _BYTES = 2  # of a bfloat16
@@ -70,12 +69,10 @@ class VisionCache:
         """Keep a picture's tokens, given as `read` returns them."""
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
-        # Beside its place first: another process may read it, and this one may be killed.
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        save_file(
-            {str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished
-        )
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            save_file(
+                {str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished
+            )
 
 
 @torch.no_grad()

@@ -40,10 +40,7 @@ class Asking:
     ) -> list[Any]:
         """Another moment, or other frames of it: title of the thread, frames, timeline."""
         with said_in_page():
-            session = self.viewer.session(request)
-            session.require_recording()
-            moment = self.shown.moment(session, timeline, seconds, frames, camera)
-            clip = session.look_at(moment)
+            session, moment, clip = self.shown.look(timeline, seconds, frames, camera, request)
             return [
                 self.shown.thread_line(session, moment),
                 self.shown.frames(session, clip, request),
@@ -90,10 +87,8 @@ class Asking:
     ) -> list[Any]:
         """A question was sent: it stands in the conversation and waits for its turn."""
         with said_in_page():
-            session = self.viewer.session(request)
-            session.require_recording()
+            session, moment = self.shown.moment(timeline, seconds, frames, camera, request)
             text = checked_question(question, self.viewer.settings.limits.question)
-            moment = self.shown.moment(session, timeline, seconds, frames, camera)
             return self._add(session, moment, text, request)
 
     def ask_ready(
@@ -143,7 +138,7 @@ class Asking:
             thread = conversation.thread(moment, clip)
             turn = Turn(question)
             thread.turns.append(turn)
-            session.extra.setdefault("waiting", []).append((conversation, thread, turn))
+            session.waiting.append((conversation, thread, turn))
             messages = conversation.messages()
         return [
             messages,
@@ -158,12 +153,10 @@ class Asking:
         """The answer to the question that has waited longest: chat, stop button, answers, timeline."""
         with said_in_page():
             session = self.viewer.session(request)
-            waiting = session.extra.get("waiting") or []
-            if not waiting:
+            if not session.waiting:
                 yield [gr.skip(), gr.update(visible=False), gr.skip(), gr.skip()]
                 return
-            conversation: Conversation
-            conversation, thread, turn = waiting.pop(0)
+            conversation, thread, turn = session.waiting.pop(0)
             shown = 0.0
             for _ in self._write(thread, turn):
                 if time.monotonic() - shown > _EVERY and session.conversation is conversation:
@@ -172,12 +165,11 @@ class Asking:
             if session.conversation is not conversation:
                 return
             choices = [(_label(t, u), i) for i, (t, u) in enumerate(conversation.answered())]
-            timeline = session.extra.get("timeline")
-            if timeline is not None:
-                timeline["asked"] = sorted({t.moment.at for t, _ in conversation.answered()})
+            if session.timeline is not None:
+                session.timeline["asked"] = sorted({t.moment.at for t, _ in conversation.answered()})
             yield [
                 conversation.messages(),
-                gr.update(visible=bool(session.extra.get("waiting"))),
+                gr.update(visible=bool(session.waiting)),
                 gr.update(choices=choices, value=choices[-1][1] if choices else None),
                 self.shown.timeline(session, *session.shown) if session.shown else gr.skip(),
             ]
@@ -242,9 +234,8 @@ class Asking:
     ) -> Any:
         """The query of a link to the moment and its questions."""
         with said_in_page():
-            session = self.viewer.session(request)
+            session, moment = self.shown.moment(timeline, seconds, frames, camera, request)
             recording = session.require_recording()
-            moment = self.shown.moment(session, timeline, seconds, frames, camera)
             return gr.update(value=link_query(recording, moment, session.conversation), visible=True)
 
 

@@ -89,11 +89,9 @@ class Looking:
             request: gr.Request,
         ) -> list[Any]:
             with said_in_page():
-                session = self.viewer.session(request)
+                session, moment, clip = self.shown.look(timeline, seconds, frames, camera, request)
                 recording = session.require_recording()
-                moment = self.shown.moment(session, timeline, seconds, frames, camera)
-                clip = session.look_at(moment)
-                session.extra[f"side-{side}"] = (moment, clip)
+                session.sides[side] = (moment, clip)
                 urls = self.viewer.show(
                     session, f"side-{side}", [jpeg(f, _WIDTH) for f in clip.frames], request
                 )
@@ -107,8 +105,8 @@ class Looking:
         with said_in_page():
             session = self.viewer.session(request)
             text = checked_question(question, self.viewer.settings.limits.question)
-            first = session.extra.get("side-A")
-            second = session.extra.get("side-B") if what == "moments" else first
+            first = session.sides.get("A")
+            second = session.sides.get("B") if what == "moments" else first
             if first is None or second is None:
                 missing = "A" if first is None else "B"
                 raise InputError(

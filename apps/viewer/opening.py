@@ -135,7 +135,7 @@ class Opening:
                 raise
             session.open(recording)
             session.shown = (moment, clip)
-            session.extra["at"] = moment.at
+            session.at = moment.at
         playable = recording.playable()
         url = None
         if playable is not None:
@@ -145,7 +145,7 @@ class Opening:
         cameras = gr.Dropdown(
             choices=list(recording.cameras), value=camera, visible=len(recording.cameras) > 1, label="Camera"
         )
-        session.extra["timeline"] = {
+        session.timeline = {
             "id": secrets.token_hex(8),
             "name": recording.name,
             "duration": recording.duration,
@@ -170,7 +170,7 @@ class Opening:
         with said_in_page():
             session = self.viewer.session(request)
             recording = session.recording
-            timeline: dict[str, Any] | None = session.extra.get("timeline")
+            timeline = session.timeline
             if recording is None or timeline is None or session.shown is None:
                 return gr.skip()
             try:

@@ -94,17 +94,16 @@ class Reviewing:
         frames = self.viewer.show(session, "review-frames", [jpeg(f, _WIDTH) for f in clip.frames], request)
         entry = review.entry(number)
         video = None
-        if session.extra.get("review-log") != (name, entry.name):
+        if session.reviewed != (name, entry.name):
             recording = Recording(open_source(entry.path, **entry.options), entry.name, None)
             playable = recording.playable()
             recording.close()
-            session.extra["review-log"] = (name, entry.name)
+            session.reviewed = (name, entry.name)
             url = (
                 self.viewer.show(session, "review-video", [Item(playable, "video/mp4")], request)[0]
                 if playable
                 else None
             )
-            session.extra["review-url"] = url
             video = gr.update(value=url, visible=url is not None, playback_position=float(row["end_s"]))
         mark = review.mark_of(number)
         named = [(url, f"{t:.2f} s") for url, t in zip(frames, clip.timestamps, strict=True)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_drive.errors import InputError
 
-from .conversation import Conversation, Moment
+from .conversation import Conversation, Moment, Thread, Turn
 from .media import Media
 
 if TYPE_CHECKING:
@@ -33,20 +33,30 @@ class Session:
         folder: for uploads; goes with the session.
         recording: what is open, or None.
         conversation: about it, or None.
+        at: seconds into the recording that the player stands at.
         shown: the moment whose frames the page shows, with them.
+        gallery: the frames that the page's gallery holds, so that they need not be sent again.
+        timeline: what the page draws under the video, but for the moment.
+        waiting: questions that were sent and whose answers have not begun.
+        sides: moments that stand side by side, by side, with their frames.
+        reviewed: which run's log the review's player shows.
         measuring: set to end the measurement at hand.
         lock: around whatever reads or changes the recording: a source is for one thread at a time.
-        extra: what the page's other parts keep, by their names.
     """
 
     def __init__(self, user: str | None, folder: Path) -> None:
         self.id, self.user, self.folder = secrets.token_hex(16), user, folder
         self.recording: Recording | None = None
         self.conversation: Conversation | None = None
+        self.at = 0.0
         self.shown: tuple[Moment, Clip] | None = None
+        self.gallery: Clip | None = None
+        self.timeline: dict[str, Any] | None = None
+        self.waiting: list[tuple[Conversation, Thread, Turn]] = []
+        self.sides: dict[str, tuple[Moment, Clip]] = {}
+        self.reviewed: tuple[str, str] | None = None
         self.measuring = threading.Event()
         self.lock = threading.RLock()
-        self.extra: dict[str, Any] = {}
         self.touched = time.monotonic()
         self.left: float | None = None
 
@@ -93,11 +103,10 @@ class Session:
                 self.conversation.stop()
             if self.recording is not None:
                 self.recording.close()
-            for value in self.extra.values():
-                if hasattr(value, "close"):
-                    value.close()
             self.recording = self.conversation = None
-            self.extra.clear()
+            self.shown = self.gallery = None
+            self.waiting.clear()
+            self.sides.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

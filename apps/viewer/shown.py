@@ -28,30 +28,47 @@ class Shown:
 
     def moment(
         self,
-        session: Session,
         timeline: dict[str, Any] | None,
         seconds: float,
         frames: float,
         camera: str | None,
-    ) -> Moment:
-        """The moment that the page's controls say."""
+        request: gr.Request,
+    ) -> tuple[Session, Moment]:
+        """A page's session, and the moment that its controls say.
+
+        Raises:
+            InputError: nothing is open, or a control says what it cannot.
+        """
+        session = self.viewer.session(request)
         recording = session.require_recording()
-        known = session.extra.get("timeline", {})
+        known = session.timeline or {}
         given = timeline if isinstance(timeline, dict) and timeline.get("id") == known.get("id") else {}
-        at = number(given.get("at"), session.extra.get("at", 0.0))
-        session.extra["at"] = at = round(min(max(at, 0.0), recording.last_time), 3)
+        at = number(given.get("at"), session.at)
+        session.at = at = round(min(max(at, 0.0), recording.last_time), 3)
         limits = self.viewer.settings.limits
         seconds, frames = number(seconds, 5.0), number(frames, 5)
         if not 0 < seconds <= limits.seconds or not 1 <= frames <= limits.frames:
             raise InputError(f"seconds must be above 0, and frames 1 to {limits.frames}")
         camera = camera if camera in recording.cameras else recording.cameras[0]
-        return Moment(at, seconds, int(frames), camera)
+        return session, Moment(at, seconds, int(frames), camera)
+
+    def look(
+        self,
+        timeline: dict[str, Any] | None,
+        seconds: float,
+        frames: float,
+        camera: str | None,
+        request: gr.Request,
+    ) -> tuple[Session, Moment, Clip]:
+        """As `moment`, with the frames, which the session shows from now on."""
+        session, moment = self.moment(timeline, seconds, frames, camera, request)
+        return session, moment, session.look_at(moment)
 
     def frames(self, session: Session, clip: Clip, request: gr.Request) -> Any:
         """The gallery of the frames with their times, unless it shows them already."""
-        if session.extra.get("gallery") is clip:
+        if session.gallery is clip:
             return gr.skip()
-        session.extra["gallery"] = clip
+        session.gallery = clip
         urls = self.viewer.show(
             session, "frames", [jpeg(frame, _FRAME_WIDTH) for frame in clip.frames], request
         )
@@ -60,7 +77,7 @@ class Shown:
     def timeline(self, session: Session, moment: Moment, clip: Clip) -> dict[str, Any]:
         """What assets/timeline.js draws."""
         return {
-            **session.extra["timeline"],
+            **(session.timeline or {}),
             "at": moment.at,
             "seconds": moment.seconds,
             "times": list(clip.timestamps),

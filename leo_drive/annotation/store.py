@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.files import replacing
 
 Row = dict[str, Any]
 
@@ -154,7 +155,7 @@ class Store:
         """Make the folder, and remove what a run that was killed had begun to write."""
         with said_in_one_line(self.out):
             self.folder.mkdir(parents=True, exist_ok=True)
-            for begun in [*self.folder.glob(".*.tmp"), *self.out.glob(".*.tmp")]:
+            for begun in [*self.folder.glob(".*.unfinished"), *self.out.glob(".*.unfinished")]:
                 begun.unlink(missing_ok=True)
 
     def _tables(self, columns: list[str]) -> Iterator[pa.Table]:
@@ -187,22 +188,16 @@ def write_whole(path: Path, content: bytes, out: Path) -> None:
     Raises:
         LeoDriveError: the disk is full, or cannot be written to.
     """
-    begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with said_in_one_line(out):
+        with replacing(path) as begun, begun.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            with begun.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            begun.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except BaseException:
-            begun.unlink(missing_ok=True)
-            raise
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextmanager

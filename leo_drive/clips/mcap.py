@@ -75,29 +75,19 @@ class McapFile:
             raise
 
     def read(self, topic: Topic, index: int) -> bytes:
-        """A message as recorded.
-
-        Raises:
-            InputError: it is damaged.
-        """
+        """See `MessageFile`."""
         chunks, offsets = self._where[topic]
         chunk, offset = int(chunks[index]), int(offsets[index])
-        try:
-            if chunk == _OUTSIDE:
-                self._stream.seek(offset)
-                _, length = _HEAD.unpack(self._stream.read(_HEAD.size))
-                body = self._stream.read(length)
-            else:
-                data = self._chunk_data(chunk)
-                _, length = _HEAD.unpack_from(data, offset)
-                body = data[offset + _HEAD.size : offset + _HEAD.size + length]
-            if len(body) != length or _MESSAGE.unpack_from(body)[2] != self.stamps[topic][index]:
-                raise ValueError("not the message that the index promises")
-        except Exception as error:  # decompressors and the record reader have each their own
-            raise InputError(
-                f"{self.path}: {topic.name}: its message {index} is damaged ({type(error).__name__}); "
-                f"copy the file again, or ask elsewhere"
-            ) from None
+        if chunk == _OUTSIDE:
+            self._stream.seek(offset)
+            _, length = _HEAD.unpack(self._stream.read(_HEAD.size))
+            body = self._stream.read(length)
+        else:
+            data = self._chunk_data(chunk)
+            _, length = _HEAD.unpack_from(data, offset)
+            body = data[offset + _HEAD.size : offset + _HEAD.size + length]
+        if len(body) != length or _MESSAGE.unpack_from(body)[2] != self.stamps[topic][index]:
+            raise ValueError("not the message that the index promises")
         return body[_MESSAGE.size :]
 
     def close(self) -> None:

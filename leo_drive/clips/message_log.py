@@ -36,11 +36,7 @@ class MessageFile(Protocol):
     stamps: dict[Topic, np.ndarray]
 
     def read(self, topic: Topic, index: int) -> bytes:
-        """A message as recorded.
-
-        Raises:
-            InputError: it is damaged.
-        """
+        """A message as recorded; raises whatever its reader does where it is damaged."""
         ...
 
     def close(self) -> None: ...
@@ -108,7 +104,15 @@ class MessageLog(IndexedSource):
         for i in indices:
             file = self._files[files[i]]
             topic = next(own for own in file.stamps if own.name == self._topics[camera].name)
-            data = file.read(topic, int(index[i]))
+            try:
+                data = file.read(topic, int(index[i]))
+            except InputError:
+                raise
+            except Exception as error:  # sqlite, decompressors and the record readers have each their own
+                raise InputError(
+                    f"{file.path}: {topic.name}: its message {int(index[i])} is damaged "
+                    f"({type(error).__name__}); copy it again, or ask elsewhere"
+                ) from None
             try:
                 yield picture(topic, data)
             except ValueError as error:

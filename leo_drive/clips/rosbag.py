@@ -93,26 +93,15 @@ class BagFile:
             raise
 
     def read(self, topic: Topic, index: int) -> bytes:
-        """A message as recorded.
-
-        Raises:
-            InputError: it is damaged.
-        """
+        """See `MessageFile`."""
         stamps = self.stamps[topic]
         stamp = int(stamps[index])
         before = index - bisect_left(stamps, stamp)  # of several messages at one time
-        reader = self._reader
-        try:
-            own = [connection for connection in reader.connections if self._topic(connection) == topic]
-            for number, (_, _, data) in enumerate(reader.messages(own, stamp, stamp + 1)):
-                if number == before:
-                    return bytes(data)
-            raise ValueError("missing")
-        except Exception as error:  # sqlite, zstd and the reader have each their own
-            raise InputError(
-                f"{self.path}: {topic.name}: its message {index} is damaged ({type(error).__name__}); "
-                f"copy the bag again, or ask elsewhere"
-            ) from None
+        own = [connection for connection in self._reader.connections if self._topic(connection) == topic]
+        for number, (_, _, data) in enumerate(self._reader.messages(own, stamp, stamp + 1)):
+            if number == before:
+                return bytes(data)
+        raise ValueError("missing")
 
     def close(self) -> None:
         if self._reader_ is not None:

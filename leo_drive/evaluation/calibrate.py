@@ -22,6 +22,7 @@ from leo_drive.evaluation.calibration import (
     reliability_figure,
 )
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.report import write
 from leo_drive.evaluation.table import question_table
 from leo_drive.inference import Leo
 
@@ -92,7 +93,7 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["confidence_temperature"] = report["temperature"]
-    _replace(path, json.dumps(config, indent=2) + "\n")
+    write(path, json.dumps(config, indent=2) + "\n")
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.name}\n"
     before, after = report["before"], report["after"]
@@ -105,16 +106,9 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
         f"{before['ece']:.3f}.\n"
     )
     without = re.sub(r"\n*^## Confidence\n.*?(?=^## |\Z)", "\n\n", text, flags=re.M | re.S)
-    _replace(card, f"{without.rstrip()}\n\n{said}")
+    write(card, f"{without.rstrip()}\n\n{said}")
 
 
 def _closed_alone(example: Example) -> Example:
     closed = (c for c in example.conversations if all(qa.choices and qa.value is not None for qa in c))
     return replace(example, conversations=tuple(closed))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside its place and move there, so that a model is never left without its configuration."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from leo_drive.building.sources import fetch
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation.partial import weights_hash
-from leo_drive.inference.load import _device, _quiet
+from leo_drive.inference.load import pick_device, quiet
 
 LINGO_JUDGE = "wayveai/Lingo-Judge"
 THRESHOLD = 0.0
@@ -52,11 +52,11 @@ class LingoJudge:
 
     def __init__(self, name: str = LINGO_JUDGE, device: str | None = None, batch: int = _BATCH) -> None:
         self.name, self.batch = name, batch
-        self.device = torch.device(_device(device))
+        self.device = torch.device(pick_device(device))
         folder = fetch(name, "--judge", _FILES).path
         _check(name, folder)
         try:
-            with _quiet():
+            with quiet():
                 loaded: Any = AutoModelForSequenceClassification.from_pretrained(
                     folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
                 )

@@ -18,6 +18,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
 from leo_drive.evaluation.page import between, hundredths
 from leo_drive.evaluation.scores import NAMES
+from leo_drive.files import replacing
 
 REPORT, PAGE = "report.json", "report.html"
 _PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalcap")
@@ -96,9 +97,8 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
 def write(path: Path, text: str) -> None:
     """Write beside its place and move there, so that an earlier result is whole until this one is."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:

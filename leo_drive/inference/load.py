@@ -43,7 +43,7 @@ def load(
             that are damaged or do not fit, or a device that is not there.
     """
     name = os.fspath(model)
-    where = torch.device(_device(device))
+    where = torch.device(pick_device(device))
     network, processor = open_model(name, _dtype(dtype, where))
     with _one_line_errors(name):
         # As a plain module: the annotations of transformers spoil its own `to`.
@@ -64,7 +64,7 @@ def open_model(
         InputError: as `load`.
     """
     source = _source(name)
-    with _one_line_errors(name), _quiet():
+    with _one_line_errors(name), quiet():
         # With the loading info a pair comes back, which the annotations of transformers do not say.
         loaded: Any = LeoForConditionalGeneration.from_pretrained(
             source, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options
@@ -93,7 +93,7 @@ def open_processor(name: str) -> LeoProcessor:
         InputError: as `load`.
     """
     source = _source(name)
-    with _one_line_errors(name), _quiet():
+    with _one_line_errors(name), quiet():
         processor = LeoProcessor.from_pretrained(source)
         processor.use_config(LeoConfig.from_pretrained(source))
     return processor
@@ -166,7 +166,7 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"model {folder}: no tokenizer.json in the folder")
 
 
-def _device(device: str | torch.device | None) -> str:
+def pick_device(device: str | torch.device | None) -> str:
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -186,7 +186,7 @@ def _dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers draws a bar and prints a report for every load; what matters of it becomes our error."""
     enabled, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()

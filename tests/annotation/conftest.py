@@ -1,30 +1,18 @@
-"""A tiny model in a folder, small videos, and the command line in this process."""
+"""Small videos, questions, and `leo-drive annotate` in this process."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from leo_drive import cli
 from leo_drive.annotation.table import Table
 from tests.clips import numbered
-from tests.model.tiny import tiny_leo
 
 QUESTIONS = """
 questions:
   - {id: vehicle, text: "Is there a vehicle ahead?", kind: yes_no}
   - {id: action, text: "What should the driver do?", kind: free}
 """
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    network, processor = tiny_leo(tied=False)
-    network.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -46,23 +34,6 @@ def questions(tmp_path) -> Path:
     path = tmp_path / "questions.yaml"
     path.write_text(QUESTIONS)
     return path
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: (exit status, standard output, standard error)."""
-
-    def run_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leo-drive", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run_main
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_full_disk_stops_in_one_line_and_goes_on_with_room(
     try:
         status, _, err = annotate("--part-rows", 2, "--batch", 1)
         assert status == 1 and "the disk is full" in err and len(err.splitlines()) == 1, err
-        assert not list(disk.rglob("*.tmp"))
+        assert not list(disk.rglob("*.unfinished"))
         kept = len(Table(disk).rows())
         assert 0 < kept < 24
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)

@@ -1,11 +1,9 @@
 """Checkpoints and a command line for the tests of `leo-drive build`."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from leo_drive import cli
 from tests.building.checkpoints import write_internvl, write_sam
 
 
@@ -24,17 +22,6 @@ def sam(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def build(monkeypatch, capsys):
+def build(run):
     """Run `leo-drive build` in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leo-drive", "build", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return lambda *arguments: run("build", *arguments)

@@ -25,7 +25,7 @@ from leo_drive.data.synthetic.render import render
 from leo_drive.data.synthetic.sampling import sample_drive
 from leo_drive.data.synthetic.world import Drive
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.files import writable_folder
+from leo_drive.files import replacing, writable_folder
 
 JPEG_QUALITY = 92
 MOST_FRAMES = 9
@@ -184,10 +184,8 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _save(table: pd.DataFrame, path: Path) -> None:
-    """Write beside its place and move there, so that a half-written table never has its name."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    table.to_parquet(unfinished, index=False)
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        table.to_parquet(unfinished, index=False)
 
 
 def write_video(
@@ -201,15 +199,13 @@ def write_video(
     path = Path(path)
     _check_video_size(path, size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    with av.open(str(unfinished), "w", format="mp4") as container:
+    with replacing(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "23", "threads": "1"})
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
         for i in range(round(seconds * fps)):
             picture = av.VideoFrame.from_ndarray(render(drive, i / fps, size).image, format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-    unfinished.replace(path)
     return path
 
 
