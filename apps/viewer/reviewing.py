@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import io
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.opening import open_source
 from leo_drive.errors import InputError
 
@@ -20,6 +23,7 @@ from .media import Item, jpeg
 from .player import Player
 from .recording import Recording
 from .reviews import FIXED, RIGHT, WRONG, Filter, Review
+from .sessions import Session
 from .viewer import Viewer, said_in_page
 
 _MOST = 200
@@ -93,28 +97,51 @@ class Reviewing:
             pictures.close()
         frames = self.viewer.show(session, "review-frames", [jpeg(f, _WIDTH) for f in clip.frames], request)
         entry = review.entry(number)
-        video = None
-        if session.reviewed != (name, entry.name):
-            recording = Recording(open_source(entry.path, **entry.options), entry.name, None)
-            playable = recording.playable()
-            recording.close()
-            session.reviewed = (name, entry.name)
-            url = (
-                self.viewer.show(session, "review-video", [Item(playable, "video/mp4")], request)[0]
-                if playable
-                else None
-            )
-            video = gr.update(value=url, visible=url is not None, playback_position=float(row["end_s"]))
+        video = gr.skip()
+        if session.reviewed is None or session.reviewed[:2] != (name, entry.name):
+            with closing(_recording(entry)) as recording:
+                playable = recording.playable()
+            session.reviewed = (name, entry.name, playable is not None)
+            video = gr.update(visible=False)
+            if playable is not None:
+                video = self._playing(session, Item(playable, "video/mp4"), row["end_s"], request)
         mark = review.mark_of(number)
         named = [(url, f"{t:.2f} s") for url, t in zip(frames, clip.timestamps, strict=True)]
         return [
             number,
             _words(row, mark),
             named,
-            video if video is not None else gr.skip(),
+            video,
             mark.get("corrected", ""),
             float(row["end_s"]),
         ]
+
+    def preview(
+        self,
+        name: str,
+        number: float | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Any:
+        """A video of the row's log, made where browsers do not play the log itself."""
+        with said_in_page():
+            session = self.viewer.session(request)
+            if number is None or number < 0 or session.reviewed is None or session.reviewed[2]:
+                return gr.skip()
+            review = self._review(name)
+            row, entry = review.rows.iloc[int(number)], review.entry(int(number))
+            session.reviewed = being = (name, entry.name, True)
+            path = session.folder / f"review-{time.monotonic_ns()}.mp4"
+            with closing(_recording(entry)) as recording:
+                for done in recording.preview(path, row["camera"]):
+                    progress(done, desc="making a preview that browsers play")
+                    if session.reviewed != being:
+                        return gr.skip()  # a row of another log was clicked meanwhile
+            return self._playing(session, Item(path, "video/mp4"), row["end_s"], request)
+
+    def _playing(self, session: Session, video: Item, at: Any, request: gr.Request) -> Any:
+        url = self.viewer.show(session, "review-video", [video], request)[0]
+        return gr.update(value=url, visible=True, playback_position=float(at))
 
     def mark(self, mark: str) -> Callable[..., str]:
         """The event of a mark's button: the row's words, with its mark."""
@@ -238,12 +265,10 @@ def build_review(viewer: Viewer, blocks: gr.Blocks) -> None:
     name.change(events.choose, name, [question, log], **quiet).then(**refresh, **quiet)
     gr.on([x.change for x in filters[1:]], **refresh, trigger_mode="always_last", **quiet)
     moment = [row, words, frames, video, corrected, at]
-    table.select(events.select, name, moment, show_progress="minimal", **quiet).then(
-        None,
-        at,
-        None,
-        js="(at) => leo.review(at)",
-    )
+    there = {"fn": None, "inputs": at, "outputs": None, "js": "(at) => leo.review(at)"}
+    table.select(events.select, name, moment, show_progress="minimal", **quiet).success(**there).success(
+        events.preview, [name, row], video, show_progress="full", concurrency_limit=2, **quiet
+    ).success(**there)
     for button, kind in ((right, RIGHT), (wrong, WRONG), (fix, FIXED)):
         button.click(
             events.mark(kind), [name, row, corrected], words, api_name=f"mark_{kind}", **quiet
@@ -253,6 +278,10 @@ def build_review(viewer: Viewer, blocks: gr.Blocks) -> None:
         None, address, None, js="(url) => leo.download(url)"
     )
     blocks.load(**refresh, **quiet)
+
+
+def _recording(entry: LogEntry) -> Recording:
+    return Recording(open_source(entry.path, **entry.options), entry.name, None)
 
 
 def _words(row: Any, mark: dict[str, Any]) -> str:

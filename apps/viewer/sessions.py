@@ -39,7 +39,7 @@ class Session:
         timeline: what the page draws under the video, but for the moment.
         waiting: questions that were sent and whose answers have not begun.
         sides: moments that stand side by side, by side, with their frames.
-        reviewed: which run's log the review's player shows.
+        reviewed: the table and the log of the row that is reviewed, and whether its player has a video.
         measuring: set to end the measurement at hand.
         lock: around whatever reads or changes the recording: a source is for one thread at a time.
     """
@@ -54,7 +54,7 @@ class Session:
         self.timeline: dict[str, Any] | None = None
         self.waiting: list[tuple[Conversation, Thread, Turn]] = []
         self.sides: dict[str, tuple[Moment, Clip]] = {}
-        self.reviewed: tuple[str, str] | None = None
+        self.reviewed: tuple[str, str, bool] | None = None
         self.measuring = threading.Event()
         self.lock = threading.RLock()
         self.touched = time.monotonic()

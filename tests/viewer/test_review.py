@@ -36,8 +36,9 @@ def table(tmp_path_factory) -> Path:
     """The OUT of a real run over two small drives."""
     folder = tmp_path_factory.mktemp("review")
     (folder / "logs").mkdir()
-    for name in ("a.mp4", "b.mp4"):
-        numbered.write(folder / "logs" / name, numbered.Kind(frames=40, size=(192, 108)))
+    for name in ("a.mp4", "b.mkv"):
+        kind = numbered.Kind(suffix=Path(name).suffix, frames=40, size=(192, 108))
+        numbered.write(folder / "logs" / name, kind)
     (folder / "questions.yaml").write_text(QUESTIONS)
     leo = Leo(*tiny_leo(tied=False))
     job = Job(
@@ -86,7 +87,7 @@ def test_filters(table):
     review = Review(table)
     every, count = review.shown(Filter(), 100)
     assert count == len(every) == 8
-    assert review.shown(Filter(question="What should the driver do?", log="b.mp4"), 100)[1] == 2
+    assert review.shown(Filter(question="What should the driver do?", log="b.mkv"), 100)[1] == 2
     sure = every["confidence"].median()
     low, n = review.shown(Filter(highest=float(sure)), 100)
     assert 0 < n < 8 and (low["confidence"] <= sure).all()
@@ -113,6 +114,15 @@ def test_a_table_is_filtered_watched_marked_and_exported(start, visit, table):
     page.fill("#mark-text textarea, #mark-text input", "Slow down.")
     page.click("#mark-fix")
     wait_for_text(page, "#review-count", "1 fixed")
+    # Browsers do not play b.mkv: a preview is made of it.
+    played = page.get_attribute("#review-player video", "src")
+    page.click("[data-testid=cell-5-4]")
+    wait_for_text(page, "#review-words", "b.mkv")
+    page.wait_for_function(
+        "(old) => { const video = document.querySelector('#review-player video');"
+        "return video && video.src !== old && video.currentTime > 1 && video.videoWidth === 192; }",
+        arg=played,
+    )
     with page.expect_download() as download:
         page.click("#review-export")
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
