@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from apps.viewer.sessions import Session
 from tests.viewer.acting import (
     ABOUT,
     QUESTION,
@@ -13,6 +14,7 @@ from tests.viewer.acting import (
     moment,
     said,
     wait_for_answers,
+    wait_for_frames,
     wait_for_text,
 )
 
@@ -124,6 +126,23 @@ def test_the_models_own_tokens_and_markup_are_only_text(site, visit):
     page.press(QUESTION, "Enter")
     wait_for_text(page, "#chat", "is the model's own; leave it out")
     assert page.title() != "owned" and page.locator("#chat img[src=x]").count() == 0
+
+
+def test_a_move_while_another_is_under_way_is_not_lost(site, visit, monkeypatch):
+    page = visit(site.url)
+    look_at = Session.look_at
+
+    def slowly(session, moment):
+        time.sleep(1.5)
+        return look_at(session, moment)
+
+    monkeypatch.setattr(Session, "look_at", slowly)
+    page.set_default_timeout(20_000)
+    page.fill("#frame-count input[type=number]", "3")
+    page.keyboard.press("Tab")
+    drag_to(page, 0.5)
+    page.wait_for_function("document.querySelectorAll('#frames .thumbnail-item').length === 3")
+    wait_for_frames(page)
 
 
 def test_arrows_move_the_moment(site, visit):

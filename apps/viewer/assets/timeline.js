@@ -78,6 +78,10 @@ const show = () => {
     sent = at = wanted = given.at;
     const video = player();
     if (video && video.readyState > 0 && video.currentSrc === given.video) heard("loadedmetadata", video);
+  } else if (given.at !== at) {
+    // The answer to an event from before the last move, which is still to be sent: the moment stays.
+    value = { ...given, at };
+    props.value = value;
   }
   if (given.strip) strip.src = given.strip;
   strip.style.visibility = given.strip ? "visible" : "hidden";
