@@ -14,7 +14,7 @@ QUESTIONS = (
     "Are there any pedestrians in view?",
     "What colour is the traffic light?",
     "What is the weather like?",
-    "Is our vehicle moving?",
+    "What is our vehicle doing?",
     "What should the driver do?",
 )
 
