@@ -1,11 +1,18 @@
 """What several tests share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+# Where tests run side by side, each takes one core.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell has a job in the background ignore Ctrl-C, and so would every process that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests must pass without a network: no hub look-ups that would wait for one.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
