@@ -68,6 +68,8 @@ def first_problem(error: ValidationError, kind: type[BaseModel]) -> tuple[Locati
         return location, f"{found!r:.60} is unknown; {nearest(found, known)}"
     if first["type"] in ("value_error", "invalid_key"):
         return location, message
+    if first["type"] in ("list_type", "tuple_type"):
+        message = "a list is needed"
     return location, f"{message}; found {found!r:.60}"
 
 

@@ -17,7 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from leo_drive import cli
-from tests.model.tiny import tiny_leo
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
@@ -39,6 +38,8 @@ def golden(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Path:
     """The folder of a model of a few thousand weights, which knows nothing."""
+    from tests.model.tiny import tiny_leo  # PyTorch takes seconds, which tests without a model need not wait
+
     folder = tmp_path_factory.mktemp("tiny")
     network, processor = tiny_leo(tied=False)
     network.save_pretrained(folder)

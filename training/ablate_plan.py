@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig
-from leo_drive.yaml_files import read_yaml
+from leo_drive.yaml_files import first_problem, read_yaml
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
 
@@ -190,7 +190,7 @@ def open_study(
                 built_config(start, plan.config)
                 trials.append(_trial(variant.name, seed, plan, common, out))
             except (ValidationError, ValueError, TypeError) as error:
-                raise InputError(f"{where}: {variant.name}: {_fault(error)}") from None
+                raise InputError(f"{where}: {variant.name}: {_fault(error, Recipe)}") from None
     return Study(where.stem, found, common, out, real, tuple(trials))
 
 
@@ -308,7 +308,7 @@ def _changed(plan: Plan, changes: dict[str, Any], where: Path) -> Plan:
     try:
         return Plan(**_merge(plan.model_dump(), changes))
     except (ValidationError, ValueError) as error:
-        raise InputError(f"{where}: {_fault(error)}") from None
+        raise InputError(f"{where}: {_fault(error, Plan)}") from None
 
 
 def _merge(value: Any, changes: Any) -> Any:
@@ -334,11 +334,11 @@ def _read(name: str, kind: type[_Kind]) -> tuple[Path, _Kind]:
     return path, read_yaml(path, kind, "a plan" if kind is Plan else "an ablation")
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: Exception, kind: type[BaseModel]) -> str:
+    """What is wrong with changes that gave no `kind`."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        location, message = first_problem(error, kind)
+        return f"{'.'.join(str(part) for part in location)}: {message}".removeprefix(": ")
     return " ".join(str(error).split())
 
 

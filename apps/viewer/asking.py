@@ -40,7 +40,8 @@ class Asking:
     ) -> list[Any]:
         """Another moment, or other frames of it: title of the thread, frames, timeline."""
         with said_in_page():
-            session, moment, clip = self.shown.look(timeline, seconds, frames, camera, request)
+            session, moment = self.shown.moment(timeline, seconds, frames, camera, request)
+            clip = session.look_at(moment)
             return [
                 self.shown.thread_line(session, moment),
                 self.shown.frames(session, clip, request),

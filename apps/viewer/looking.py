@@ -89,7 +89,8 @@ class Looking:
             request: gr.Request,
         ) -> list[Any]:
             with said_in_page():
-                session, moment, clip = self.shown.look(timeline, seconds, frames, camera, request)
+                session, moment = self.shown.moment(timeline, seconds, frames, camera, request)
+                clip = session.look_at(moment)
                 recording = session.require_recording()
                 session.sides[side] = (moment, clip)
                 urls = self.viewer.show(

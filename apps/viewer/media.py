@@ -20,6 +20,8 @@ from starlette.routing import Route
 
 ROUTE = "/media"
 
+_NAMES = {"video/mp4": "video.mp4", "video/webm": "video.webm", "image/jpeg": "frame.jpg"}
+
 _QUALITY = 88
 
 
@@ -65,9 +67,7 @@ class Media:
         paths, tokens = [], []
         for item in items:
             token = secrets.token_urlsafe(24)
-            name = item.download or {"video/mp4": "video.mp4", "image/jpeg": "frame.jpg"}.get(
-                item.kind, "file"
-            )
+            name = item.download or _NAMES.get(item.kind, "file")
             tokens.append(token)
             paths.append(f"{ROUTE}/{token}/{name}")
         with self._lock:
@@ -108,3 +108,8 @@ def jpeg(image: Image.Image, width: int | None = None) -> Item:
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=_QUALITY)
     return Item(buffer.getvalue(), "image/jpeg")
+
+
+def video_item(path: Path) -> Item:
+    """A video file that browsers play."""
+    return Item(path, "video/webm" if path.suffix.lower() == ".webm" else "video/mp4")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,8 @@ from leo_drive.errors import InputError, LeoDriveError
 
 from .conversation import Moment
 from .library import BUNDLED
-from .media import Item, jpeg
+from .media import jpeg, video_item
+from .previews import make_preview
 from .recording import Recording
 from .sessions import Session
 from .shown import Shown, number
@@ -139,9 +139,7 @@ class Opening:
         playable = recording.playable()
         url = None
         if playable is not None:
-            url = self.viewer.show(session, "video", [Item(playable, _media_type(playable.suffix))], request)[
-                0
-            ]
+            url = self.viewer.show(session, "video", [video_item(playable)], request)[0]
         cameras = gr.Dropdown(
             choices=list(recording.cameras), value=camera, visible=len(recording.cameras) > 1, label="Camera"
         )
@@ -189,17 +187,16 @@ class Opening:
             recording = session.recording
             if recording is None or session.shown is None or recording.playable() is not None:
                 return gr.skip()
-            path = session.folder / f"preview-{time.monotonic_ns()}.mp4"
-            try:
-                for done in recording.preview(path, session.shown[0].camera):
-                    progress(done, desc="making a preview that browsers play")
-            except InputError:
-                if session.recording is not recording:
-                    return gr.skip()  # another one has been opened meanwhile
-                raise
-            if session.recording is not recording:
+            video = make_preview(
+                session,
+                recording,
+                session.shown[0].camera,
+                progress,
+                wanted=lambda: session.recording is recording,
+            )
+            if video is None:
                 return gr.skip()
-            url = self.viewer.show(session, "video", [Item(path, "video/mp4")], request)[0]
+            url = self.viewer.show(session, "video", [video], request)[0]
             rate = recording.preview_rate
             return gr.update(
                 value=url, label=f"Preview, {rate:.3g} frames a second; the model sees the original"
@@ -209,7 +206,3 @@ class Opening:
 def _all_of(request: gr.Request, name: str) -> list[str]:
     inner = request.request
     return inner.query_params.getlist(name) if inner is not None else []
-
-
-def _media_type(suffix: str) -> str:
-    return "video/webm" if suffix.lower() == ".webm" else "video/mp4"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import io
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -19,8 +18,9 @@ from leo_drive.clips.opening import open_source
 from leo_drive.errors import InputError
 
 from .conversation import clock
-from .media import Item, jpeg
+from .media import Item, jpeg, video_item
 from .player import Player
+from .previews import make_preview
 from .recording import Recording
 from .reviews import FIXED, RIGHT, WRONG, Filter, Review
 from .sessions import Session
@@ -104,7 +104,7 @@ class Reviewing:
             session.reviewed = (name, entry.name, playable is not None)
             video = gr.update(visible=False)
             if playable is not None:
-                video = self._playing(session, Item(playable, "video/mp4"), row["end_s"], request)
+                video = self._playing(session, video_item(playable), row["end_s"], request)
         mark = review.mark_of(number)
         named = [(url, f"{t:.2f} s") for url, t in zip(frames, clip.timestamps, strict=True)]
         return [
@@ -131,13 +131,11 @@ class Reviewing:
             review = self._review(name)
             row, entry = review.rows.iloc[int(number)], review.entry(int(number))
             session.reviewed = being = (name, entry.name, True)
-            path = session.folder / f"review-{time.monotonic_ns()}.mp4"
             with closing(_recording(entry)) as recording:
-                for done in recording.preview(path, row["camera"]):
-                    progress(done, desc="making a preview that browsers play")
-                    if session.reviewed != being:
-                        return gr.skip()  # a row of another log was clicked meanwhile
-            return self._playing(session, Item(path, "video/mp4"), row["end_s"], request)
+                video = make_preview(
+                    session, recording, row["camera"], progress, wanted=lambda: session.reviewed == being
+                )
+            return gr.skip() if video is None else self._playing(session, video, row["end_s"], request)
 
     def _playing(self, session: Session, video: Item, at: Any, request: gr.Request) -> Any:
         url = self.viewer.show(session, "review-video", [video], request)[0]

@@ -52,18 +52,6 @@ class Shown:
         camera = camera if camera in recording.cameras else recording.cameras[0]
         return session, Moment(at, seconds, int(frames), camera)
 
-    def look(
-        self,
-        timeline: dict[str, Any] | None,
-        seconds: float,
-        frames: float,
-        camera: str | None,
-        request: gr.Request,
-    ) -> tuple[Session, Moment, Clip]:
-        """As `moment`, with the frames, which the session shows from now on."""
-        session, moment = self.moment(timeline, seconds, frames, camera, request)
-        return session, moment, session.look_at(moment)
-
     def frames(self, session: Session, clip: Clip, request: gr.Request) -> Any:
         """The gallery of the frames with their times, unless it shows them already."""
         if session.gallery is clip:

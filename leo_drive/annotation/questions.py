@@ -108,10 +108,11 @@ def read_questions(what: str | Path) -> QuestionSet:
         ['road', 'surroundings']
     """
     file = Path(what)
-    if not file.exists() and str(what) in ready_sets():
-        file = READY_SETS / f"{what}.yaml"
     if not file.exists():
-        raise InputError(f"{what}: no such question file; {nearest(what, ready_sets())}")
+        known = ready_sets()
+        if str(what) not in known:
+            raise InputError(f"{what}: no such question file; {nearest(what, known)}")
+        file = READY_SETS / f"{what}.yaml"
     questions = read_yaml(file, QuestionSet, "a question set", as_written=True)
     for i, question in enumerate(questions.questions):
         if problem := _problem_with(question, questions.questions[:i]):

@@ -22,7 +22,7 @@ from leo_drive.evaluation.calibration import (
     reliability_figure,
 )
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
-from leo_drive.evaluation.report import write
+from leo_drive.evaluation.report import write, write_json
 from leo_drive.evaluation.table import question_table
 from leo_drive.inference import Leo
 
@@ -79,7 +79,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
         "after": reliability([math.exp(m / t) for m, t in zip(logs, others, strict=True)], right),
     }
     reliability_figure({n: report[n] for n in ("before", "after")}).savefig(out_dir / PLOT, dpi=110)
-    (out_dir / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(out_dir / REPORT, report)
     kept.remove()
     return report
 

@@ -167,6 +167,11 @@ def _check_folder(folder: Path) -> None:
 
 
 def pick_device(device: str | torch.device | None) -> str:
+    """The device itself if it is there; by default a GPU where there is one, or the CPU.
+
+    Raises:
+        InputError: there is no such device.
+    """
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -87,6 +87,11 @@ def test_what_is_no_set_is_one_line(tmp_path, text):
     assert str(tmp_path / "set.yaml") in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_list_that_is_none_is_said_so(tmp_path):
+    with pytest.raises(InputError, match="questions: a list is needed; found '3'"):
+        read(tmp_path, "questions: 3")
+
+
 def test_ready_sets_by_name(tmp_path):
     assert {
         "scenery",
