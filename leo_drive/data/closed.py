@@ -76,6 +76,10 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "vehicle braking": (
         "(?:vehicle|car)(?: in front| ahead)?(?: of us)? (?:is|has) (?:braking|stopped|slowing down)",
     ),
+    "motorway": ("motorway", "highway", "freeway", "expressway"),
+    "city street": ("(?:city|urban|inner city) (?:street|road)", "street in (?:a|the) city"),
+    "residential street": ("(?:residential|suburban) (?:street|road|area)", "street in (?:a|the) suburbs?"),
+    "country road": ("(?:country|rural) (?:road|lane)",),
     "clear road": ("(?:road|way)(?: ahead)? is clear", "clear road", "nothing (?:is )?in (?:our|the) way"),
 }  # fmt: skip
 _NEGATION = re.compile(r"\b(?:not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without)\b")

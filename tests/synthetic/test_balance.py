@@ -4,9 +4,13 @@ from collections import Counter
 
 import pytest
 
-from leo_drive.data.synthetic import CHOICES, wordings
+from leo_drive.annotation.questions import read_questions, ready_sets
+from leo_drive.data.synthetic import CHOICES, OPEN_KINDS, wordings
 from leo_drive.data.synthetic.balance import Balance
 from leo_drive.data.synthetic.questions import Question
+from leo_drive.data.synthetic.templates import TEMPLATES
+from leo_drive.data.synthetic.wording import NAMES
+from leo_drive.evaluation.consistency import read_wordings
 
 
 def test_at_least_twelve_questions_a_clip_after_balancing(scenes, balanced):
@@ -26,9 +30,30 @@ def test_the_commonest_answer_is_not_much_commoner(baseline):
 def test_wordings_are_many_and_do_not_tell_the_answer(scenes):
     for kind in CHOICES:
         subject = {"presence": "cyclist", "side": "vehicle", "count": "pedestrian"}.get(kind, "")
+        subject = {"condition": "rain", "absence": "cyclist"}.get(kind, subject)
         assert len(wordings(kind, subject)) >= 8
     for *_, questions in scenes[:10]:
         assert all(q.text in wordings(q.kind, q.subject) for q in questions)
+
+
+def test_what_ready_sets_and_the_consistency_check_ask_is_among_them():
+    """Those that the drives settle: all but what they never show."""
+    keys = {(kind, subject) for kind in (*CHOICES, *OPEN_KINDS) for subject in ("", *NAMES)}
+    keys |= {tuple(key.split(" ", 1)) for key in TEMPLATES if " " in key}
+    known = {text for kind, subject in keys for text in wordings(kind, subject)}
+    never_shown = {
+        "Is our lane blocked?",
+        "Are there roadworks?",
+        "What is beside the road?",
+        "Is there a junction ahead?",
+        "What does the traffic sign say?",
+        "Is there a stop sign?",
+        "Are there children near the road?",
+        "Is our vehicle changing lanes?",
+    }
+    ready = {q.text for name in ready_sets() for q in read_questions(name).questions}
+    checked = {text for group in read_wordings().groups for text in group.wordings}
+    assert (ready | checked) - known == never_shown
 
 
 @pytest.mark.parametrize(

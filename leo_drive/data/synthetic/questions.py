@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from leo_drive.data.synthetic import labels
+from leo_drive.data.synthetic.conditions import conditions, crowding, motion
 from leo_drive.data.synthetic.descriptions import open_answers
 from leo_drive.data.synthetic.facts import HIDDEN, Facts, colours_are_plain, side_of
+from leo_drive.data.synthetic.findings import Finding, yes
+from leo_drive.data.synthetic.judgement import judgement
 from leo_drive.data.synthetic.traffic import COLOURS
 from leo_drive.data.synthetic.wording import wordings
 from leo_drive.data.synthetic.world import generator
@@ -37,12 +40,29 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ("pedestrian", "cyclist", "traffic light", "vehicle ahead", "road ahead"),
     "what_to_do": ("stop", "slow down", "keep going"),
     "justification": ("red light", "pedestrian crossing", "vehicle braking", "green light", "clear road"),
+    "road_type": ("city street", "residential street", "country road", "motorway"),
+    "condition": YES_NO,
+    "absence": YES_NO,
+    "moving": YES_NO,
+    "hazard": YES_NO,
 }
-"""The values of each closed kind. (For justification of a stop only its first three can be.)"""
+"""The values of each closed kind."""
+_FEWER: dict[tuple[str, str], tuple[str, ...]] = {
+    ("justification", "stopping"): CHOICES["justification"][:3],
+    ("attention", "hazard"): ("pedestrian", "cyclist", "vehicle ahead"),
+}
+"""Of a kind and subject that cannot have all values of the kind."""
 ACTION_KINDS = (
     "ego_motion", "ego_speed", "lead_braking", "approaching", "attention", "what_to_do", "justification",
+    "moving", "hazard",
 )  # fmt: skip
 _DISTANCES = {"close": "close", "medium": "at a medium distance", "far": "far away"}
+_ROADS = {
+    "city": "city street",
+    "suburb": "residential street",
+    "rural": "country road",
+    "highway": "motorway",
+}
 _PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians", "cyclist": "cyclists"}
 
 
@@ -65,14 +85,6 @@ class Question:
     choices: tuple[str, ...]
 
 
-# A finding: kind, subject, value and the full sentence.
-Finding = tuple[str, str, str, str]
-
-
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"
-
-
 def _scenery(f: Facts) -> Iterator[Finding]:
     yield from _presence(f)
     for group, plural in _PLURALS.items():
@@ -83,7 +95,7 @@ def _scenery(f: Facts) -> Iterator[Finding]:
             side = "both"
         if side:
             where = "on both sides" if side == "both" else f"on the {side}"
-            yield (
+            yield Finding(
                 "side",
                 group,
                 side,
@@ -93,10 +105,12 @@ def _scenery(f: Facts) -> Iterator[Finding]:
             number = COUNTS[min(4, len(plain))]
             verb = "is" if number == "one" else "are"
             name = group if number == "one" else plural
-            yield "count", group, number, f"There {verb} {'no' if number == 'none' else number} {name}."
+            yield Finding(
+                "count", group, number, f"There {verb} {'no' if number == 'none' else number} {name}."
+            )
     if f.light:
         full = "There is no traffic light." if f.light == "none" else f"The traffic light is {f.light}."
-        yield "traffic_light", "", f.light, full
+        yield Finding("traffic_light", "", f.light, full)
     yield from _ahead_facts(f)
     yield from _beside_facts(f)
     if f.crossing is not None:
@@ -105,8 +119,9 @@ def _scenery(f: Facts) -> Iterator[Finding]:
             if f.crossing
             else "No, nobody is crossing in front of us."
         )
-        yield "crossing", "", _yes(f.crossing), full
+        yield Finding("crossing", "", yes(f.crossing), full)
     yield from _surroundings(f)
+    yield from conditions(f)
 
 
 def _presence(f: Facts) -> Iterator[Finding]:
@@ -115,7 +130,7 @@ def _presence(f: Facts) -> Iterator[Finding]:
             continue
         article = "an" if subject[0] in "aeiou" else "a"
         if not present:
-            yield "presence", subject, "no", f"No, there is no {subject}."
+            yield Finding("presence", subject, "no", f"No, there is no {subject}.")
             continue
         where = ""
         if subject in _PLURALS:
@@ -124,14 +139,14 @@ def _presence(f: Facts) -> Iterator[Finding]:
             if side in ("left", "right"):
                 where = f" on the {side}"
             if len(seen) > 1:
-                yield (
+                yield Finding(
                     "presence",
                     subject,
                     "yes",
                     f"Yes, there are {_PLURALS[subject]}{where or (' on both sides' if side else '')}.",
                 )
                 continue
-        yield "presence", subject, "yes", f"Yes, there is {article} {subject}{where}."
+        yield Finding("presence", subject, "yes", f"Yes, there is {article} {subject}{where}.")
 
 
 def _ahead_facts(f: Facts) -> Iterator[Finding]:
@@ -139,14 +154,14 @@ def _ahead_facts(f: Facts) -> Iterator[Finding]:
         full = (
             "Yes, there is a vehicle ahead." if f.vehicle_ahead else "No, there is no vehicle directly ahead."
         )
-        yield "vehicle_ahead", "", _yes(f.vehicle_ahead), full
+        yield Finding("vehicle_ahead", "", yes(f.vehicle_ahead), full)
     if f.lead is None or f.lead.seen.actor is None:
         return
     if value := _distance(f.lead.gap):
-        yield "distance", "", value, f"The vehicle ahead is {_DISTANCES[value]}."
+        yield Finding("distance", "", value, f"The vehicle ahead is {_DISTANCES[value]}.")
     if colours_are_plain(f.lead.seen, f.drive):
         name = f.lead.seen.actor.colour_name
-        yield "colour", "", name, f"The vehicle ahead is {name}."
+        yield Finding("colour", "", name, f"The vehicle ahead is {name}.")
 
 
 def _beside_facts(f: Facts) -> Iterator[Finding]:
@@ -158,10 +173,12 @@ def _beside_facts(f: Facts) -> Iterator[Finding]:
             continue
         nearest = there[0]
         if value := _distance(nearest.gap):
-            yield "distance", side, value, f"The nearest vehicle on the {side} is {_DISTANCES[value]}."
+            yield Finding(
+                "distance", side, value, f"The nearest vehicle on the {side} is {_DISTANCES[value]}."
+            )
         if nearest.actor is not None and colours_are_plain(nearest, f.drive):
             name = nearest.actor.colour_name
-            yield "colour", side, name, f"The nearest vehicle on the {side} is {name}."
+            yield Finding("colour", side, name, f"The nearest vehicle on the {side} is {name}.")
 
 
 def _distance(gap: float) -> str | None:
@@ -181,7 +198,7 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
     }
     first, second = sorted(sizes, key=lambda k: -sizes[k])[:2]
     if sizes[first] > 0.12 and sizes[first] > 1.35 * sizes[second]:
-        yield "background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}."
+        yield Finding("background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}.")
     look = f.drive.look
     dim = look.time_of_day != "day"
     told = {
@@ -191,134 +208,69 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
         "overcast": "The sky is overcast.",
     }
     if look.weather == "rain" or (not dim and (look.weather == "fog" or f.shares[labels.SKY] > 0.06)):
-        yield "weather", "", look.weather, told[look.weather]
+        yield Finding("weather", "", look.weather, told[look.weather])
     if look.time_of_day != "dusk" or (look.weather in ("clear", "overcast") and f.shares[labels.SKY] > 0.05):
         full = {"day": "It is day.", "dusk": "It is dusk.", "night": "It is night."}[look.time_of_day]
-        yield "time_of_day", "", look.time_of_day, full
+        yield Finding("time_of_day", "", look.time_of_day, full)
     if f.bend:
         full = (
             "The road ahead is straight."
             if f.bend == "straight"
             else f"The road {f.bend.replace(' ', ' to the ')}."
         )
-        yield "road_shape", "", f.bend, full
+        yield Finding("road_shape", "", f.bend, full)
     vehicles = [s for s in f.of("vehicle") if s.share > HIDDEN]
     share = sum(s.share for s in vehicles)
     plain = sum(s.plain for s in vehicles)
     if plain >= 4 or (plain >= 3 and share > 0.08):
-        yield "traffic", "", "crowded", "The road ahead is crowded."
+        yield Finding("traffic", "", "crowded", "The road ahead is crowded.")
+        yield from crowding(True)
     elif len(vehicles) <= 1 and share < 0.02:
-        yield "traffic", "", "open", "The road ahead is open."
+        yield Finding("traffic", "", "open", "The road ahead is open.")
+        yield from crowding(False)
+    road = _ROADS[f.drive.place]
+    yield Finding("road_type", "", road, f"We are on a {road}.")
 
 
 def _action(f: Facts) -> Iterator[Finding]:
+    yield from motion(f)
     before, now = f.ego_speed
     turn = np.degrees(f.ego_turn)
     if f.ego_distance < 0.3:
-        yield "ego_motion", "", "stopped", "Our vehicle is stopped."
+        yield Finding("ego_motion", "", "stopped", "Our vehicle is stopped.")
     elif f.drive.situation[:4] == "turn" and abs(turn) > 30:
         side = "right" if turn > 0 else "left"
-        yield "ego_motion", "", f"turning {side}", f"Our vehicle is turning {side}."
+        yield Finding("ego_motion", "", f"turning {side}", f"Our vehicle is turning {side}.")
     elif abs(turn) < 5 and f.ego_distance > 12 and now > 3 and f.drive.situation != "lane_change":
-        yield "ego_motion", "", "straight", "Our vehicle is going straight ahead."
+        yield Finding("ego_motion", "", "straight", "Our vehicle is going straight ahead.")
     if f.ego_distance < 0.3:
-        yield "ego_speed", "", "stopped", "Our vehicle is stopped."
+        yield Finding("ego_speed", "", "stopped", "Our vehicle is stopped.")
     elif before > 5 and now < 0.4 * before:
-        yield "ego_speed", "", "slowing down", "Our vehicle is slowing down."
+        yield Finding("ego_speed", "", "slowing down", "Our vehicle is slowing down.")
     elif before < 1 and now > 4:
-        yield "ego_speed", "", "speeding up", "Our vehicle is speeding up."
+        yield Finding("ego_speed", "", "speeding up", "Our vehicle is speeding up.")
     elif before > 5 and abs(now - before) < 0.08 * before:
-        yield "ego_speed", "", "steady", "Our vehicle keeps a steady speed."
+        yield Finding("ego_speed", "", "steady", "Our vehicle keeps a steady speed.")
     if f.lead is not None:
         yield from _lead_action(f)
-    yield from _judgement(f)
+    yield from judgement(f)
 
 
 def _lead_action(f: Facts) -> Iterator[Finding]:
     assert f.lead is not None
     if f.lead.braking is not None:
         full = "Yes, the vehicle ahead is braking." if f.lead.braking else "No, its brake lights are off."
-        yield "lead_braking", "", _yes(f.lead.braking), full
+        yield Finding("lead_braking", "", yes(f.lead.braking), full)
     if f.drive.situation[:4] == "turn":
         # Seen from another side before and after a turn, its size does not tell.
         return
     change, ratio = f.lead.gap_before - f.lead.gap, f.lead.gap_before / max(f.lead.gap, 0.5)
     if change > 3.5 and ratio > 1.3 and f.lead.gap_before < 75:
-        yield "approaching", "", "yes", "Yes, we are getting closer to the vehicle ahead."
+        yield Finding("approaching", "", "yes", "Yes, we are getting closer to the vehicle ahead.")
     elif abs(change) < 0.8:
-        yield "approaching", "", "no", "No, the distance stays the same."
+        yield Finding("approaching", "", "no", "No, the distance stays the same.")
     elif change < -3 and ratio < 0.8:
-        yield "approaching", "", "no", "No, it is moving away."
-
-
-def _judgement(f: Facts) -> Iterator[Finding]:
-    """What matters most, what to do about it, and why our vehicle does what it does."""
-    if f.crossing is None or f.vehicle_ahead is None or f.light is None or f.cyclist_in_path is None:
-        return
-    before, now = f.ego_speed
-    halted, slowing = f.ego_distance < 0.3 or now < 0.3, before > 4 and now < 0.6 * before
-    gap = f.lead.gap if f.lead else 99.0
-    braking = bool(f.lead and f.lead.braking)
-    closing = f.lead is not None and f.lead.gap_before - f.lead.gap > 3.5 and gap < 16
-    held = f.lead is not None and gap < 10 and halted
-    hazards = [f.crossing, f.light == "red", (braking and gap < 20) or held]
-    if f.crossing:
-        yield (
-            "attention",
-            "",
-            "pedestrian",
-            "The driver should pay attention to the pedestrian crossing in front of us.",
-        )
-        yield "what_to_do", "", "stop", "The driver should stop for the pedestrian."
-    elif f.cyclist_in_path and f.light in ("none", "green") and gap > 15:
-        yield "attention", "", "cyclist", "The driver should pay attention to the cyclist."
-        if not halted:
-            yield "what_to_do", "", "slow down", "The driver should slow down for the cyclist."
-    elif f.light in ("red", "amber"):
-        if gap > 25:
-            yield (
-                "attention",
-                "",
-                "traffic light",
-                f"The driver should pay attention to the {f.light} traffic light.",
-            )
-        if f.light == "red":
-            yield "what_to_do", "", "stop", "The driver should stop at the red light."
-        elif gap > 25:
-            yield "what_to_do", "", "slow down", "The driver should slow down for the amber light."
-    elif f.lead is not None and gap < 24:
-        yield "attention", "", "vehicle ahead", "The driver should pay attention to the vehicle ahead."
-        if held:
-            yield "what_to_do", "", "stop", "The driver should stop behind the vehicle ahead."
-        elif braking or closing:
-            yield "what_to_do", "", "slow down", "The driver should slow down for the vehicle ahead."
-    elif f.lead is None and f.presence["pedestrian"] is False and f.presence["cyclist"] is False:
-        yield "attention", "", "road ahead", "The driver should pay attention to the road ahead."
-    moving = (before > 4 and now > 0.8 * before) or (now > 3 and before < 1)
-    clear = (
-        not any(hazards)
-        and not f.cyclist_in_path
-        and (f.lead is None or gap > 26)
-        and f.light in ("none", "green")
-    )
-    if clear:
-        yield "what_to_do", "", "keep going", "The driver should keep going."
-    if (halted or slowing) and sum(map(bool, hazards)) == 1:
-        why = ("pedestrian crossing", "red light", "vehicle braking")[[bool(h) for h in hazards].index(True)]
-        told = {
-            "pedestrian crossing": "Because a pedestrian is crossing in front of us.",
-            "red light": "Because the traffic light is red.",
-            "vehicle braking": "Because the vehicle ahead has stopped."
-            if held
-            else "Because the vehicle ahead is braking.",
-        }[why]
-        yield "justification", "", why, told
-        yield "justification", "stopping", why, told
-    elif moving and clear:
-        if f.light == "green":
-            yield "justification", "", "green light", "Because the traffic light is green."
-        elif f.lead is None:
-            yield "justification", "", "clear road", "Because the road ahead is clear."
+        yield Finding("approaching", "", "no", "No, it is moving away.")
 
 
 _SHORT: dict[str, str] = {
@@ -355,7 +307,7 @@ def ask(f: Facts) -> list[Question]:
         ways = wordings(kind, subject)
         text = ways[int(rng.integers(len(ways)))]
         answer = full if rng.random() < 0.5 else short_answer(kind, value, full)
-        choices = CHOICES[kind][:3] if subject == "stopping" else CHOICES[kind]
+        choices = _FEWER.get((kind, subject), CHOICES[kind])
         out.append(Question(kind, subject, text, answer, value, choices))
         del number
     rng = generator(f.drive.seed, 78)

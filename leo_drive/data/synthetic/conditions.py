@@ -1,0 +1,57 @@
+"""From facts to yes or no: what holds of the drive as a whole, asked straight and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leo_drive.data.synthetic.facts import Facts
+from leo_drive.data.synthetic.findings import Finding, yes
+
+ABSENT = ("pedestrian", "cyclist", "traffic light")
+"""What is also asked about by its absence."""
+
+_MOVES, _STANDS = 1.0, 0.3
+"""Metres of a clip, above and below which it is plain whether our vehicle moves."""
+
+
+def conditions(f: Facts) -> Iterator[Finding]:
+    """Every condition that the clip settles.
+
+    Each is asked both ways ("Is it raining?", "Is the weather dry?"), so that an answer takes reading the
+    question.
+    """
+    look = f.drive.look
+    if f.vehicle_ahead is not None:
+        ahead = f.vehicle_ahead
+        told = ("Yes, there is no vehicle ahead.", "No, there is a vehicle ahead.")
+        yield Finding("condition", "free road", yes(not ahead), told[ahead])
+    for subject in ABSENT:
+        if (present := f.presence[subject]) is not None:
+            told = (f"Yes, there is no {subject}.", f"No, there is a {subject}.")
+            yield Finding("absence", subject, yes(not present), told[present])
+    wet = look.weather == "rain"
+    if wet or look.time_of_day == "day":
+        yield Finding("condition", "rain", yes(wet), "Yes, it is raining." if wet else "No, it is dry.")
+        yield Finding("condition", "dry", yes(not wet), "No, it is raining." if wet else "Yes, it is dry.")
+    if look.time_of_day != "dusk":
+        night = look.time_of_day == "night"
+        yield Finding("condition", "night", yes(night), "Yes, it is night." if night else "No, it is day.")
+    if look.weather == "fog" or (look.time_of_day == "day" and look.weather in ("clear", "overcast")):
+        poor = look.weather == "fog"
+        told_view = "Yes, there is fog." if poor else "No, the view is good."
+        yield Finding("condition", "poor view", yes(poor), told_view)
+
+
+def motion(f: Facts) -> Iterator[Finding]:
+    """Whether our vehicle moves, asked both ways."""
+    stands = f.ego_distance < _STANDS
+    if stands or (f.ego_distance > _MOVES and f.ego_speed[1] > 1):
+        told = "we are stopped." if stands else "we are moving."
+        yield Finding("moving", "", yes(not stands), f"{'No' if stands else 'Yes'}, {told}")
+        yield Finding("moving", "stopped", yes(stands), f"{'Yes' if stands else 'No'}, {told}")
+
+
+def crowding(busy: bool) -> Iterator[Finding]:
+    """Whether there is much traffic, where that is plain, asked both ways."""
+    yield Finding("condition", "busy", yes(busy), "Yes, it is crowded." if busy else "No, it is quiet.")
+    yield Finding("condition", "quiet", yes(not busy), "No, it is crowded." if busy else "Yes, it is quiet.")
