@@ -8,8 +8,7 @@ from leo_drive.annotation.questions import read_questions, ready_sets
 from leo_drive.data.synthetic import CHOICES, OPEN_KINDS, wordings
 from leo_drive.data.synthetic.balance import Balance
 from leo_drive.data.synthetic.questions import Question
-from leo_drive.data.synthetic.templates import TEMPLATES
-from leo_drive.data.synthetic.wording import NAMES
+from leo_drive.data.synthetic.wording import NAMES, TEMPLATES
 from leo_drive.evaluation.consistency import read_wordings
 
 
@@ -30,7 +29,7 @@ def test_the_commonest_answer_is_not_much_commoner(baseline):
 def test_wordings_are_many_and_do_not_tell_the_answer(scenes):
     for kind in CHOICES:
         subject = {"presence": "cyclist", "side": "vehicle", "count": "pedestrian"}.get(kind, "")
-        subject = {"condition": "rain", "absence": "cyclist"}.get(kind, subject)
+        subject = {"condition": "rain", "absence": "cyclist", "near": "cyclist"}.get(kind, subject)
         assert len(wordings(kind, subject)) >= 8
     for *_, questions in scenes[:10]:
         assert all(q.text in wordings(q.kind, q.subject) for q in questions)

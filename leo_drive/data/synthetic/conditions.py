@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leo_drive.data.synthetic.facts import Facts
+from leo_drive.data.synthetic.facts import HIDDEN, Facts
 from leo_drive.data.synthetic.findings import Finding, yes
 
 ABSENT = ("pedestrian", "cyclist", "traffic light")
 """What is also asked about by its absence."""
+
+NEAR = ("pedestrian", "cyclist")
+"""What may be close to us."""
+
+_CLOSE, _FAR = 9.0, 18.0
+"""Metres, below and above which it is plain whether a thing is close."""
 
 _MOVES, _STANDS = 1.0, 0.3
 """Metres of a clip, above and below which it is plain whether our vehicle moves."""
@@ -29,6 +35,12 @@ def conditions(f: Facts) -> Iterator[Finding]:
         if (present := f.presence[subject]) is not None:
             told = (f"Yes, there is no {subject}.", f"No, there is a {subject}.")
             yield Finding("absence", subject, yes(not present), told[present])
+    for subject in NEAR:
+        gaps = [s.gap for s in f.of(subject) if s.share > HIDDEN]
+        close = any(s.plain and s.gap <= _CLOSE for s in f.of(subject))
+        if close or all(gap >= _FAR for gap in gaps):
+            told = (f"No, there is no {subject} close to us.", f"Yes, a {subject} is close.")
+            yield Finding("near", subject, yes(close), told[close])
     wet = look.weather == "rain"
     if wet or look.time_of_day == "day":
         yield Finding("condition", "rain", yes(wet), "Yes, it is raining." if wet else "No, it is dry.")

@@ -43,6 +43,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "road_type": ("city street", "residential street", "country road", "motorway"),
     "condition": YES_NO,
     "absence": YES_NO,
+    "near": YES_NO,
     "moving": YES_NO,
     "hazard": YES_NO,
 }

@@ -6,7 +6,11 @@ import re
 from itertools import product
 from string import Formatter
 
-from leo_drive.data.synthetic.templates import TEMPLATES
+from leo_drive.data.synthetic.action_wording import ACTION
+from leo_drive.data.synthetic.scenery_wording import SCENERY
+
+TEMPLATES = {**SCENERY, **ACTION}
+"""By kind, or by kind and subject."""
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "us": ("us", "our vehicle", "the ego vehicle", "me", "our car"),

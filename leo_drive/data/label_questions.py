@@ -1,0 +1,138 @@
+"""Closed questions that a label map settles, with their answers, in the generated drives' wordings.
+
+A street scene with a map of what is where answers much by itself: what there is, on which side, how large.
+Where a map leaves it open (a fence of a few pixels, a background half of trees and half of sky), nothing is
+asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from leo_drive.data.synthetic.findings import Finding, yes
+from leo_drive.data.synthetic.labels import (
+    BUILDING,
+    CYCLIST,
+    FENCE,
+    PEDESTRIAN,
+    ROAD,
+    SKY,
+    TREE,
+    VEHICLE,
+)
+from leo_drive.data.synthetic.questions import CHOICES, Question, short_answer
+from leo_drive.data.synthetic.wording import wordings
+
+# Shares of the picture, below and above which it is plain whether there is any.
+_PRESENT = {
+    "vehicle": (VEHICLE, 0.0, 0.004),
+    "pedestrian": (PEDESTRIAN, 0.0, 0.002),
+    "cyclist": (CYCLIST, 0.0, 0.002),
+    "fence": (FENCE, 0.0, 0.01),
+    "tree": (TREE, 0.0008, 0.02),
+    "building": (BUILDING, 0.0008, 0.03),
+}
+_PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians"}
+_SIDED = 0.0008
+# Of a side's pixels in all: at most so many elsewhere, at least so many on each side.
+_ONE_SIDE, _BOTH_SIDES = 0.15, 0.25
+# A person's height as a share of the picture's.
+_FAR, _CLOSE = 0.075, 1 / 6
+_BACKGROUND, _AHEAD_OF_NEXT = 0.18, 1.35
+# Of the picture, in a street: little road means that it is full.
+_CROWDED, _OPEN = 0.22, 0.34
+# Of the middle of the picture.
+_NOTHING_AHEAD, _AHEAD = 0.02, 0.1
+_MIDDLE = (slice(0.35, 0.9), slice(0.42, 0.58))
+
+
+def label_questions(labels: np.ndarray, rng: np.random.Generator) -> list[Question]:
+    """Every question that the map settles, one wording each, drawn without regard to the answer.
+
+    Args:
+        labels: (H, W) coarse class numbers, as `leo_drive.data.synthetic.labels.COARSE` has them.
+
+    Example:
+        >>> street = np.full((60, 80), ROAD, np.uint8)
+        >>> street[20:40, :20] = VEHICLE
+        >>> asked = label_questions(street, np.random.default_rng(0))
+        >>> {(q.kind, q.subject): q.value for q in asked}["side", "vehicle"]
+        'left'
+    """
+    asked = []
+    for kind, subject, value, sentence in _findings(labels):
+        ways = wordings(kind, subject)
+        text = ways[int(rng.integers(len(ways)))]
+        answer = sentence if rng.random() < 0.5 else short_answer(kind, value, sentence)
+        asked.append(Question(kind, subject, text, answer, value, CHOICES[kind]))
+    return asked
+
+
+def _findings(labels: np.ndarray) -> Iterator[Finding]:
+    shares = np.bincount(labels.ravel(), minlength=12) / labels.size
+    for subject, (label, absent, present) in _PRESENT.items():
+        if absent < shares[label] < present:
+            continue
+        there = shares[label] >= present
+        sentence = f"Yes, there is a {subject}." if there else f"No, there is no {subject}."
+        yield Finding("presence", subject, yes(there), sentence)
+        if subject in ("pedestrian", "cyclist"):
+            sentence = f"No, there is a {subject}." if there else f"Yes, there is no {subject}."
+            yield Finding("absence", subject, yes(not there), sentence)
+    for subject, plural in _PLURALS.items():
+        if value := _side(labels == _PRESENT[subject][0]):
+            where = "on both sides" if value == "both" else f"on the {value}"
+            yield Finding("side", subject, value, f"The {plural} are {where}.")
+    yield from _background(shares)
+    tallest = _tallest(labels == PEDESTRIAN)
+    if not _FAR < tallest < _CLOSE:
+        close = tallest >= _CLOSE
+        sentence = "Yes, a pedestrian is close." if close else "No, there is no pedestrian close to us."
+        yield Finding("near", "pedestrian", yes(close), sentence)
+    ahead = _part(labels == VEHICLE, *_MIDDLE)
+    if not _NOTHING_AHEAD < ahead < _AHEAD:
+        there = ahead >= _AHEAD
+        sentence = "Yes, there is a vehicle ahead." if there else "No, there is no vehicle directly ahead."
+        yield Finding("vehicle_ahead", "", yes(there), sentence)
+    if not _CROWDED < shares[ROAD] < _OPEN:
+        value = "open" if shares[ROAD] >= _OPEN else "crowded"
+        yield Finding("traffic", "", value, f"The road ahead is {value}.")
+
+
+def _side(mask: np.ndarray) -> str | None:
+    """Where most of it is, None where there is too little or it is between a side and both."""
+    half = mask.shape[1] // 2
+    left, right = int(mask[:, :half].sum()), int(mask[:, -half:].sum())
+    if left + right < _SIDED * mask.size:
+        return None
+    less = min(left, right) / (left + right)
+    if less >= _BOTH_SIDES:
+        return "both"
+    return ("left" if left > right else "right") if less <= _ONE_SIDE else None
+
+
+def _background(shares: np.ndarray) -> Iterator[Finding]:
+    sizes = {"buildings": shares[BUILDING], "trees": shares[TREE], "sky": shares[SKY]}
+    first, second = sorted(sizes, key=lambda name: -sizes[name])[:2]
+    if sizes[first] >= _BACKGROUND and sizes[first] >= _AHEAD_OF_NEXT * sizes[second]:
+        yield Finding("background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}.")
+
+
+def _tallest(mask: np.ndarray) -> float:
+    """Height of the tallest connected piece that is more than a few pixels, as a share of the picture's."""
+    _, _, pieces, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    heights = [int(piece[3]) for piece in pieces[1:] if piece[4] > 0.0003 * mask.size]
+    return max(heights, default=0) / mask.shape[0]
+
+
+def _part(mask: np.ndarray, rows: slice, columns: slice) -> float:
+    """Share of a part of the picture that is given in shares of its height and width."""
+    height, width = mask.shape
+    part = mask[
+        int(rows.start * height) : int(rows.stop * height),
+        int(columns.start * width) : int(columns.stop * width),
+    ]
+    return float(part.mean())

@@ -1,0 +1,155 @@
+"""What label maps tell: the truth of generated drives and CamVid's own answers, and copies that stay true."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from leo_drive.data.closed import read_value
+from leo_drive.data.kinds import infer_kinds
+from leo_drive.data.label_questions import label_questions
+from leo_drive.data.lingoqa import read_lingoqa
+from leo_drive.data.synthetic import clip_of, sample_drive, write_dataset
+from leo_drive.data.synthetic.labels import BUILDING, COARSE, CYCLIST, PEDESTRIAN, ROAD, SKY, VEHICLE
+from leo_drive.data.synthetic.wording import wordings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def values(labels: np.ndarray) -> dict[tuple[str, str], str]:
+    return {(q.kind, q.subject): q.value for q in label_questions(labels, np.random.default_rng(0))}
+
+
+def street(**things: tuple[slice, slice]) -> np.ndarray:
+    """Sky over buildings over road, with things in it."""
+    labels = np.full((100, 100), ROAD, np.uint8)
+    labels[:20], labels[20:50] = SKY, BUILDING
+    for name, place in things.items():
+        labels[place] = {"vehicle": VEHICLE, "pedestrian": PEDESTRIAN, "cyclist": CYCLIST}[name]
+    return labels
+
+
+def test_an_empty_street():
+    told = values(street())
+    for subject in ("vehicle", "pedestrian", "cyclist", "fence", "tree"):
+        assert told["presence", subject] == "no"
+    assert told["presence", "building"] == "yes" and told["background", ""] == "buildings"
+    assert told["absence", "pedestrian"] == "yes" and told["near", "pedestrian"] == "no"
+    assert told["vehicle_ahead", ""] == "no" and told["traffic", ""] == "open"
+    assert ("side", "vehicle") not in told
+
+
+@pytest.mark.parametrize("columns, side", [(slice(5, 20), "left"), (slice(80, 95), "right")])
+def test_a_side(columns, side):
+    told = values(street(pedestrian=(slice(40, 65), columns)))
+    assert told["side", "pedestrian"] == side and told["near", "pedestrian"] == "yes"
+    assert told["presence", "pedestrian"] == "yes" and told["absence", "pedestrian"] == "no"
+
+
+def test_both_sides_and_what_is_between():
+    labels = street(vehicle=(slice(40, 60), slice(0, 20)))
+    labels[40:60, 85:] = VEHICLE
+    assert values(labels)["side", "vehicle"] == "both"
+    labels[40:60, 85:96] = ROAD
+    assert ("side", "vehicle") not in values(labels), "a fifth on the other side is neither"
+
+
+def test_ahead_and_crowded():
+    labels = street(vehicle=(slice(30, 95), slice(5, 95)))
+    told = values(labels)
+    assert told["vehicle_ahead", ""] == "yes" and told["traffic", ""] == "crowded"
+
+
+def test_what_is_asked_reads_back_and_has_many_wordings():
+    for seed in range(20):
+        for q in label_questions(street(vehicle=(slice(40, 60), slice(0, 20))), np.random.default_rng(seed)):
+            assert read_value(q.answer, q.choices) == q.value
+            assert q.text in wordings(q.kind, q.subject)
+
+
+def test_generated_drives_are_told_the_same():
+    """Truth from the world, and from the map alone: where both tell, they agree."""
+    checked: Counter[str] = Counter()
+    for seed in range(40):
+        clip = clip_of(sample_drive(seed), (320, 180), 1)
+        truth = {(q.kind, q.subject): q.value for q in clip.questions}
+        for key, value in values(COARSE[clip.rendered[-1].labels]).items():
+            # Of one thing that reaches over the middle, and of small ones on the other side, the world tells
+            # by the thing and the map by its pixels.
+            alike = key[0] in ("presence", "absence", "background") or (
+                key[0] == "side" and "both" not in (value, truth.get(key))
+            )
+            if key in truth and alike:
+                assert truth[key] == value, (seed, key)
+                checked[key[0]] += 1
+    assert checked["presence"] > 100 and checked["side"] > 5 and checked["background"] > 10
+
+
+def test_camvids_own_answers(shared):
+    """Its answers were derived from the label maps; every one is found again."""
+    folder = shared / "data/lingoqa_camvid"
+    if not folder.is_dir():
+        pytest.skip("no lingoqa_camvid beside the repository")
+    checked: Counter[str] = Counter()
+    for example in infer_kinds(read_lingoqa(folder / "scenery")):
+        drive, frame = example.pictures[-1].path.parts[-2:]
+        told = values(np.array(Image.open(folder / "labels" / drive / f"{Path(frame).stem}.png")))
+        keys = {
+            "bicycles": ("presence", "cyclist"),
+            "fence": ("presence", "fence"),
+            "pedestrian close": ("near", "pedestrian"),
+            "directly ahead": ("vehicle_ahead", ""),
+            "the pedestrians": ("side", "pedestrian"),
+            "the vehicles": ("side", "vehicle"),
+            "open or crowded": ("traffic", ""),
+            "background": ("background", ""),
+        }
+        for q in example.questions:
+            for words, key in keys.items():
+                if words in q.question:
+                    assert told[key] == q.value, (example.example_id, q)
+                    checked[words] += 1
+    assert len(checked) == len(keys) and sum(checked.values()) > 1700
+
+
+def variants(part: Path, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training.variants", str(part), "--out", str(out), *map(str, options)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_copies_are_changed_alike_and_asked_what_their_maps_tell(tmp_path):
+    part = tmp_path / "part"
+    write_dataset(part, 3, seed=5, size=(160, 90), labels=True, frames=2)
+    for path in (part / "labels").rglob("*.png"):
+        Image.fromarray(COARSE[np.array(Image.open(path))]).save(path)
+    done = variants(part, tmp_path / "out", "--copies", 4)
+    assert done.returncode == 0, done.stderr
+    examples = read_lingoqa(tmp_path / "out", labels="labels/train")
+    assert len(examples) == 12
+    pictures = {e.pictures[-1].path.read_bytes() for e in examples}
+    assert len(pictures) == 12, "every copy is another one"
+    for example in examples:
+        told = values(np.array(Image.open(example.label_maps[-1].path)))
+        assert len(example.pictures) == 2 and example.questions
+        for qa in example.questions:
+            keys = [key for key in told if qa.question in wordings(*key)]
+            assert any(read_value(qa.answer, (told[key],)) == told[key] for key in keys)
+    again = variants(part, tmp_path / "out")
+    assert again.returncode == 2 and "there is a part already" in again.stderr
+    assert variants(part, tmp_path / "same", "--copies", 4).returncode == 0
+    first, second = (pd.read_parquet(tmp_path / name / "train.parquet") for name in ("out", "same"))
+    assert first.equals(second), "the same seed gives the same part"
+
+
+def test_no_label_maps_is_one_line(tmp_path):
+    part = tmp_path / "part"
+    write_dataset(part, 1, seed=5, size=(160, 90), frames=2)
+    done = variants(part, tmp_path / "out")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "label" in done.stderr
