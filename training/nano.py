@@ -27,6 +27,7 @@ from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import one_line_errors, out, progress
 from training.recipe import Recipe, read_recipe
 from training.train import train
+from training.variants import write_variants
 
 RUNS = Path("runs/nano")  # as the recipes have it
 REAL = RUNS / "data/real"
@@ -72,6 +73,12 @@ def split_real(source: Path, held_out: str, out_dir: Path = REAL) -> None:
     subprocess.run([*command, "--mirror"], check=True)
 
 
+def copy_real(copies: int) -> None:
+    """Changed copies of the real drives, unless they are there."""
+    if not (REAL / "variants" / "train.parquet").is_file():
+        write_variants(REAL / "train", REAL / "variants", copies)
+
+
 def without_real(recipe: Recipe) -> Recipe:
     """The recipe for those who have no real drives."""
     return recipe.model_copy(update={"data": tuple(s for s in recipe.data if REAL not in s.root.parents)})
@@ -91,6 +98,7 @@ def main(
     held_out: Annotated[str, typer.Option(help="The real drive that is only measured on.")] = "0006R0",
     single: Annotated[int, typer.Option(help="Single frames to see and to align on.")] = 16000,
     clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 4000,
+    copies: Annotated[int, typer.Option(help="Changed copies of each real clip.")] = 8,
     unseen: Annotated[int, typer.Option(help="Generated clips to measure on.")] = 300,
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:
@@ -101,6 +109,7 @@ def main(
     draw(RUNS / "data/val", unseen, frames=5, split="val")
     if real is not None:
         split_real(real, held_out)
+        copy_real(copies)
     for stage in STAGES:
         recipe = read_recipe(RECIPES / f"{stage}.yaml")
         if not (recipe.output / "model" / "model.safetensors").is_file():

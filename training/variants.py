@@ -39,7 +39,7 @@ Frames = list[tuple[np.ndarray, np.ndarray]]
 """Pictures with their label maps."""
 
 
-def write_variants(source: Path, folder: Path, copies: int, seed: int) -> int:
+def write_variants(source: Path, folder: Path, copies: int, seed: int = 2026) -> int:
     """Write the part; how many questions it has.
 
     Raises:
@@ -113,7 +113,7 @@ def save(frames: Frames, folder: Path, name: str) -> Iterator[str]:
 
 
 def main(
-    source: Annotated[Path, typer.Argument(help="A part that prepare.py made, with label maps.")],
+    source: Annotated[Path, typer.Argument(help="A LingoQA part with labels/train beside images/train.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the new part goes.")],
     copies: Annotated[int, typer.Option(min=1, help="Of each clip.")] = 12,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 2026,

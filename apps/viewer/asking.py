@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError, LeoDriveError
 
 from .conversation import Conversation, Moment, Thread, Turn, checked_question, clock
@@ -136,10 +137,10 @@ class Asking:
             conversation = session.conversation
             if conversation is None:
                 conversation = session.conversation = Conversation()
-            thread = conversation.thread(moment, clip)
+            thread = conversation.thread(moment, clip.timestamps)
             turn = Turn(question)
             thread.turns.append(turn)
-            session.waiting.append((conversation, thread, turn))
+            session.waiting.append((conversation, thread, turn, clip))
             messages = conversation.messages()
         return [
             messages,
@@ -157,9 +158,9 @@ class Asking:
             if not session.waiting:
                 yield [gr.skip(), gr.update(visible=False), gr.skip(), gr.skip()]
                 return
-            conversation, thread, turn = session.waiting.pop(0)
+            conversation, thread, turn, clip = session.waiting.pop(0)
             shown = 0.0
-            for _ in self._write(thread, turn):
+            for _ in self._write(thread, turn, clip):
                 if time.monotonic() - shown > _EVERY and session.conversation is conversation:
                     shown = time.monotonic()
                     yield [conversation.messages(), gr.skip(), gr.skip(), gr.skip()]
@@ -175,11 +176,9 @@ class Asking:
                 self.shown.timeline(session, *session.shown) if session.shown else gr.skip(),
             ]
 
-    def _write(self, thread: Thread, turn: Turn) -> Iterator[None]:
+    def _write(self, thread: Thread, turn: Turn, clip: Clip) -> Iterator[None]:
         try:
-            for piece in self.viewer.engine.stream(
-                thread.clip, turn.question, thread.history(turn), turn.stopped
-            ):
+            for piece in self.viewer.engine.stream(clip, turn.question, thread.history(turn), turn.stopped):
                 if isinstance(piece, Said):
                     turn.said = piece
                 else:
@@ -221,7 +220,7 @@ class Asking:
                     as_json(recording, session.conversation, model), "application/json", "conversation.json"
                 )
             else:
-                content = as_markdown(recording, session.conversation, model)
+                content = as_markdown(recording, session.conversation, model, session.clip_at)
                 item = Item(content, "application/zip", "conversation.zip")
             return self.viewer.show(session, f"export-{form}", [item], request)[0]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leo_drive.annotation.questions import read_questions, ready_sets
-from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
 
 from .engine import Said
@@ -64,10 +63,14 @@ class Turn:
 
 @dataclass
 class Thread:
-    """Questions about one moment: each is asked with those before it."""
+    """Questions about one moment: each is asked with those before it.
+
+    Attributes:
+        timestamps: of the moment's frames, seconds. The frames themselves are the session's, which keeps few.
+    """
 
     moment: Moment
-    clip: Clip
+    timestamps: tuple[float, ...]
     turns: list[Turn] = field(default_factory=list)
 
     def history(self, before: Turn) -> list[tuple[str, str]]:
@@ -82,12 +85,12 @@ class Conversation:
     def __init__(self) -> None:
         self.threads: list[Thread] = []
 
-    def thread(self, moment: Moment, clip: Clip) -> Thread:
+    def thread(self, moment: Moment, timestamps: Sequence[float]) -> Thread:
         """The last thread where it is about this moment, otherwise a new one."""
         if not self.threads or self.threads[-1].moment != moment:
             if self.threads and not self.threads[-1].turns:
                 self.threads.pop()
-            self.threads.append(Thread(moment, clip))
+            self.threads.append(Thread(moment, tuple(timestamps)))
         return self.threads[-1]
 
     def answered(self) -> list[tuple[Thread, Turn]]:

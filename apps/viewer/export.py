@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
 
 from .conversation import Conversation, Moment, clock, questions_of
@@ -32,8 +34,8 @@ def as_json(recording: Recording, conversation: Conversation | None, model: str)
                     "at": thread.moment.at,
                     "seconds": thread.moment.seconds,
                     "frames": thread.moment.frames,
-                    "camera": thread.clip.camera,
-                    "timestamps": [round(t, 3) for t in thread.clip.timestamps],
+                    "camera": thread.moment.camera,
+                    "timestamps": [round(t, 3) for t in thread.timestamps],
                     "turns": [
                         {**turn.said.answer.as_dict(), "seconds": round(turn.said.seconds, 3)}
                         for turn in turns
@@ -45,11 +47,16 @@ def as_json(recording: Recording, conversation: Conversation | None, model: str)
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def as_markdown(recording: Recording, conversation: Conversation | None, model: str) -> bytes:
+def as_markdown(
+    recording: Recording, conversation: Conversation | None, model: str, clip_at: Callable[[Moment], Clip]
+) -> bytes:
     """A zip with conversation.md, the frames that it shows, and conversation.json.
 
+    Args:
+        clip_at: reads a moment's frames.
+
     Raises:
-        InputError: nothing has been answered.
+        InputError: nothing has been answered, or a frame can be read no more.
     """
     lines = [f"# {recording.name}", "", f"Asked with LEO-Drive, model {model}.", ""]
     buffer = io.BytesIO()
@@ -59,7 +66,8 @@ def as_markdown(recording: Recording, conversation: Conversation | None, model: 
             if not turns:
                 continue
             lines += [f"## {clock(thread.moment.at)}", ""]
-            for i, (frame, time) in enumerate(zip(thread.clip.frames, thread.clip.timestamps, strict=True)):
+            frames = clip_at(thread.moment).frames
+            for i, (frame, time) in enumerate(zip(frames, thread.timestamps, strict=True)):
                 name = f"frames/{number}-{i}.jpg"
                 content = jpeg(frame, 960).content
                 assert isinstance(content, bytes)  # a picture is no file

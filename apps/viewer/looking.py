@@ -47,24 +47,25 @@ class Looking:
             if answer is None or not 0 <= answer < len(answered):
                 answer = len(answered) - 1
             thread, turn = answered[answer]
+            clip = session.clip_at(thread.moment)
             assert turn.said is not None  # only answered ones are listed
             text = turn.said.answer.text
             session.measuring.clear()
             yield [gr.skip(), "Measuring…", gr.update(visible=True)]
             found = None
-            for found in measure(self.viewer.engine, thread, turn, per_frame):
+            for found in measure(self.viewer.engine, clip, thread.history(turn), turn, per_frame):
                 progress((found.done, found.total), desc="greying patches", unit="patches")
                 urls = self.viewer.show(
-                    session, "attribution", [jpeg(p, _WIDTH) for p in drawn(thread.clip, found)], request
+                    session, "attribution", [jpeg(p, _WIDTH) for p in drawn(clip, found)], request
                 )
-                names = [f"{clock(t)}" for t in thread.clip.timestamps]
-                words = in_words(thread.clip, found, text)
+                names = [f"{clock(t)}" for t in clip.timestamps]
+                words = in_words(clip, found, text)
                 state = f"{found.done} of {found.total} patches measured. "
                 yield [list(zip(urls, names, strict=True)), state + words, gr.update(visible=True)]
                 if session.measuring.is_set():
                     break
             whole = found is not None and found.done == found.total
-            words = in_words(thread.clip, found, text) if found is not None else ""
+            words = in_words(clip, found, text) if found is not None else ""
             ending = (
                 "" if whole or found is None else f"Stopped after {found.done} of {found.total} patches. "
             )

@@ -134,7 +134,8 @@ class Opening:
                 recording.close()
                 raise
             session.open(recording)
-            session.shown = (moment, clip)
+            session.clips[moment] = clip
+            session.look_at(moment)
             session.at = moment.at
         playable = recording.playable()
         url = None

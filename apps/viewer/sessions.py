@@ -6,6 +6,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from leo_drive.clips.clip import Clip
 
     from .recording import Recording
+
+CLIPS_KEPT = 3
+"""Moments whose frames a session holds, megabytes each; others are read again when they are needed."""
 
 _SWEEP = 1.0
 """Seconds between looks for sessions that have ended."""
@@ -35,9 +39,10 @@ class Session:
         conversation: about it, or None.
         at: seconds into the recording that the player stands at.
         shown: the moment whose frames the page shows, with them.
+        clips: of the last few moments, the latest last; see `clip_at`.
         gallery: the frames that the page's gallery holds, so that they need not be sent again.
         timeline: what the page draws under the video, but for the moment.
-        waiting: questions that were sent and whose answers have not begun.
+        waiting: questions that were sent and whose answers have not begun, with what they are about.
         sides: moments that stand side by side, by side, with their frames.
         reviewed: the table and the log of the row that is reviewed, and whether its player has a video.
         measuring: set to end the measurement at hand.
@@ -50,9 +55,10 @@ class Session:
         self.conversation: Conversation | None = None
         self.at = 0.0
         self.shown: tuple[Moment, Clip] | None = None
+        self.clips: OrderedDict[Moment, Clip] = OrderedDict()
         self.gallery: Clip | None = None
         self.timeline: dict[str, Any] | None = None
-        self.waiting: list[tuple[Conversation, Thread, Turn]] = []
+        self.waiting: list[tuple[Conversation, Thread, Turn, Clip]] = []
         self.sides: dict[str, tuple[Moment, Clip]] = {}
         self.reviewed: tuple[str, str, bool] | None = None
         self.measuring = threading.Event()
@@ -69,6 +75,7 @@ class Session:
                 self.recording.close()
             self.recording, self.conversation = recording, Conversation()
             self.shown = None
+            self.clips.clear()
 
     def require_recording(self) -> Recording:
         """What is open.
@@ -81,19 +88,31 @@ class Session:
         return self.recording
 
     def look_at(self, moment: Moment) -> Clip:
-        """The frames of a moment: the same clip while it stays, so that what was read of it is used again.
+        """The frames of a moment, which the page shows from now on.
+
+        Raises:
+            InputError: as `clip_at`.
+        """
+        with self.lock:
+            clip = self.clip_at(moment)
+            self.shown = (moment, clip)
+            return clip
+
+    def clip_at(self, moment: Moment) -> Clip:
+        """The frames of a moment: for the last few the same clip, so that what was read of it is used again.
 
         Raises:
             InputError: nothing is open, or it is damaged there.
         """
         recording = self.require_recording()
         with self.lock:
-            if self.shown is None or self.shown[0] != moment:
-                threads = self.conversation.threads if self.conversation is not None else []
-                known = next((t.clip for t in threads if t.moment == moment), None)
-                clip = known or recording.clip(moment.at, moment.seconds, moment.frames, moment.camera)
-                self.shown = (moment, clip)
-            return self.shown[1]
+            clip = self.clips.pop(moment, None)
+            if clip is None:
+                clip = recording.clip(moment.at, moment.seconds, moment.frames, moment.camera)
+            self.clips[moment] = clip
+            while len(self.clips) > CLIPS_KEPT:
+                self.clips.popitem(last=False)
+            return clip
 
     def close(self) -> None:
         """End what is under way and remove what was uploaded."""
@@ -107,6 +126,7 @@ class Session:
             self.shown = self.gallery = None
             self.waiting.clear()
             self.sides.clear()
+            self.clips.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

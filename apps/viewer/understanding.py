@@ -10,7 +10,7 @@ from PIL import Image
 from leo_drive.clips.clip import Clip
 from leo_drive.inference.attribution import OcclusionMap, occlusion
 
-from .conversation import Thread, Turn
+from .conversation import Turn
 from .engine import Engine
 
 ROWS, COLUMNS = 5, 8
@@ -31,15 +31,20 @@ WHAT_IT_IS = (
 
 
 def measure(
-    engine: Engine, thread: Thread, turn: Turn, per_frame: bool, model: str | None = None
+    engine: Engine,
+    clip: Clip,
+    history: list[tuple[str, str]],
+    turn: Turn,
+    per_frame: bool,
+    model: str | None = None,
 ) -> Iterator[OcclusionMap]:
     """The map of an answer as it grows. Between batches others may ask the model."""
     assert turn.said is not None  # only answers are measured
-    answer, history = turn.said.answer.text, thread.history(turn)
+    answer = turn.said.answer.text
 
     steps = engine.run(
         lambda leo: occlusion(
-            leo, thread.clip, turn.question, answer, history, ROWS, COLUMNS, per_frame=per_frame, batch=4
+            leo, clip, turn.question, answer, history, ROWS, COLUMNS, per_frame=per_frame, batch=4
         ),
         model,
     )
