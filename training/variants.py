@@ -32,7 +32,7 @@ from training.labelled import MOVABLE
 from training.pictures import read_labels, read_picture
 from training.recipe import Augmentation
 
-SIDE = 240
+SIDE = 256
 JPEG_QUALITY = 92
 CHANGES = Augmentation(colour=0.3, crop=0.6, mirror=0.5, paste=0.4)
 Frames = list[tuple[np.ndarray, np.ndarray]]
