@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from leo_drive.model import LeoConfig
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -35,3 +37,17 @@ def test_the_library_imports_neither_apps_nor_training():
 def test_importing_the_library_does_not_need_the_test_packages():
     code = "import sys; sys.modules['segment_anything'] = sys.modules['pytest'] = None; import leo_drive"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_embedded_models_card_has_its_shape_and_size():
+    folder = ROOT / "leo_drive/assets/nano"
+    card = (folder / "README.md").read_text()
+    config = LeoConfig.from_pretrained(folder)
+    for branch in config.branch_configs:
+        side = branch.grid // branch.unshuffle
+        shape = f"{branch.image_size} px tile, patch {branch.image_size // branch.grid},"
+        assert re.search(rf"{shape}.* unshuffle {branch.unshuffle} -> {side}x{side} tokens", card)
+    assert f"{config.tokens_per_tile} tokens a tile" in card
+    assert f"context {config.text_config.max_position_embeddings} " in card
+    megabytes = (folder / "model.safetensors").stat().st_size / 1e6
+    assert f"bfloat16, {megabytes:.0f} MB" in card and megabytes <= 25
