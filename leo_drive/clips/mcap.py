@@ -232,7 +232,9 @@ def _index_by_scan(path: Path, stream: IO[bytes], found: _Found) -> None:
     if cut:
         logger.warning("%s: was cut off; it is read up to the cut, %d bytes from its start", path, at)
     if damaged:
-        logger.warning("%s: %d damaged chunks are left out", path, damaged)
+        logger.warning(
+            "%s: %s left out", path, "1 damaged chunk is" if damaged == 1 else f"{damaged} damaged chunks are"
+        )
 
 
 def _inner_records(data: bytes) -> Iterator[tuple[int, int, bytes]]:

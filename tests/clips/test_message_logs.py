@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import pickle
+import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.mutate import mutate
 from leo_drive.clips import Source, open_source
 from leo_drive.clips.message_log import MessageLog, camera_names
 from leo_drive.clips.messages import Topic, picture
@@ -245,6 +249,32 @@ def test_bad_bags(tmp_path: Path) -> None:
     assert "missing" in refused["no db3"] and "no such file" in refused["no mcap"]
     assert "reindex" in refused["cut db3"] and "rosbag reindex" in refused["cut bag"]
     assert "metadata.yaml" in refused["bad yaml"] and "is empty" in refused["empty bag"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_anywhere_is_one_line_or_none(kind: str, tmp_path: Path) -> None:
+    """Bytes flipped, cut, spliced: some frames may be lost; nothing but an InputError may come out."""
+    (tmp_path / "whole").mkdir()
+    whole = KINDS[kind](tmp_path / "whole")
+    felt = 0
+    for seed in range(12):
+        generator = random.Random(f"{kind} {seed}")
+        path = tmp_path / str(seed) / whole.name
+        if whole.is_dir():
+            shutil.copytree(whole, path)
+        else:
+            path.parent.mkdir()
+            shutil.copy(whole, path)
+        file = generator.choice(sorted(path.iterdir())) if path.is_dir() else path
+        file.write_bytes(mutate(file.read_bytes(), whole.name.encode() * 9, generator))
+        try:
+            with closing(open_source(path)) as source:
+                for camera in source.cameras:
+                    source.frames_at([0.0, source.last_time / 2, source.last_time], camera)
+        except InputError as error:
+            felt += 1
+            assert path.name in str(error) and "\n" not in str(error)
+    assert felt, "damage that is never felt proves nothing"
 
 
 def test_bag_of_several_files(tmp_path: Path) -> None:
