@@ -71,6 +71,18 @@ def move(
     return fitted
 
 
+def paste(
+    frame: tuple[Picture, np.ndarray], other: tuple[Picture, np.ndarray], there: np.ndarray
+) -> tuple[Picture, np.ndarray]:
+    """A frame with a part of another one in its place.
+
+    Args:
+        frame, other: (H, W, 3) and (H, W) class numbers each.
+        there: (H, W) which pixels are the other's.
+    """
+    return np.where(there[:, :, None], other[0], frame[0]), np.where(there, other[1], frame[1])
+
+
 def _factor(rng: np.random.Generator, strength: float) -> float:
     """A factor around 1, as likely to halve as to double."""
     return float(np.exp(rng.uniform(-strength, strength)))

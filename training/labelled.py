@@ -7,7 +7,7 @@ from PIL import Image
 
 from leo_drive.data.synthetic.labels import COARSE, CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
 from leo_drive.model import LeoProcessor
-from training.augment import move, recolour
+from training.augment import move, paste, recolour
 from training.data import Sample
 from training.pictures import read_labels, read_picture
 from training.recipe import Augmentation, DataSource
@@ -43,9 +43,8 @@ class LabelledFrames:
         picture, labels = self._fitted(index, rng)
         if rng.random() < self.augmentation.paste:
             other, other_labels = self._fitted(int(rng.integers(len(self))), rng)
-            pasted = np.isin(COARSE[other_labels], [c for c in MOVABLE if rng.random() < 0.5])
-            picture = np.where(pasted[:, :, None], other, picture)
-            labels = np.where(pasted, other_labels, labels)
+            there = np.isin(COARSE[other_labels], [c for c in MOVABLE if rng.random() < 0.5])
+            picture, labels = paste((picture, labels), (other, other_labels), there)
         tile = Image.fromarray(recolour(picture, self.augmentation, rng))
         return Sample(
             pixels=self.processor.pixel_values([tile]), labels=labels[None].copy(), coarse=self.coarse

@@ -2,41 +2,49 @@
 
     python -m training.variants PART --out OUT --copies 12
 
-PART has a label map for every image, as datasets/lingoqa_camvid/prepare.py makes it. A copy of a clip is cut
-out of it, mirrored, recoloured, and holds vehicles, people, fences and signs of another clip; all its frames
-are changed alike. Its questions are those that the label map of its last frame settles, balanced over the
-part, so that no answer goes with a drive's own light or streets: in CamVid, dusk is always crowded. Frames
-and label maps are squares.
+PART has a label map for every image, as datasets/lingoqa_camvid/prepare.py makes it. A copy of a clip holds
+vehicles, people, fences and signs of another clip, is mirrored, cut and recoloured; all its frames are
+changed alike. Its questions are those that the label map of its last frame settles; those about our own
+vehicle only where the part that was cut out tells the same as the whole. Answers are balanced within each
+drive, so that few go with a drive's light or streets: in CamVid, dusk is crowded. Frames and label maps are
+squares.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import pandas as pd
 import typer
 from PIL import Image
 
 from leo_drive.data.example import Example
-from leo_drive.data.label_questions import label_questions
+from leo_drive.data.label_questions import ABOUT_US, label_questions
 from leo_drive.data.lingoqa import COLUMNS, read_lingoqa
 from leo_drive.data.synthetic.balance import Balance
+from leo_drive.data.synthetic.dataset import KIND_COLUMNS
+from leo_drive.data.synthetic.questions import Question
 from leo_drive.errors import InputError
 from leo_drive.files import replacing, writable_folder
 from leo_drive.terminal import one_line_errors, out, progress
-from training.augment import move, recolour
+from training.augment import move, paste, recolour
 from training.labelled import MOVABLE
 from training.pictures import read_labels, read_picture
 from training.recipe import Augmentation
 
 SIDE = 256
 JPEG_QUALITY = 92
-CHANGES = Augmentation(colour=0.3, crop=0.6, mirror=0.5, paste=0.4)
-Frames = list[tuple[np.ndarray, np.ndarray]]
-"""Pictures with their label maps."""
+CHANGES = Augmentation(colour=0.3, crop=0.6)
+MIRROR, PASTE = 0.5, 0.4
+"""Shares of the copies."""
+
+Frame = tuple[np.ndarray, np.ndarray]
+"""A picture with its label map."""
 
 
 def write_variants(source: Path, folder: Path, copies: int, seed: int = 2026) -> int:
@@ -53,56 +61,84 @@ def write_variants(source: Path, folder: Path, copies: int, seed: int = 2026) ->
     if not clips:
         raise InputError(f"{source}: no clips to copy")
     writable_folder(folder)
-    balance, rows = Balance(), []
+    overall = Balance()
+    by_drive: dict[str, Balance] = defaultdict(Balance)
+    rows, kinds = [], []
     with progress(f"{folder}: clips") as update:
         for number in range(copies * len(clips)):
             clip = clips[number % len(clips)]
             rng = np.random.default_rng([seed, number])
-            frames = changed(clip, clips[int(rng.integers(len(clips)))], rng)
+            whole = composed(clip, clips[int(rng.integers(len(clips)))], rng)
+            frames = cut_and_recoloured(whole, rng)
             name = f"{clip.example_id}-{number // len(clips)}"
             images = list(save(frames, folder, name))
-            questions = [q for q in label_questions(frames[-1][1], rng) if balance.take(q)]
-            rows += [(f"{name}-{i:02d}", name, images, q.text, q.answer) for i, q in enumerate(questions)]
+            of_drive = by_drive[Path(str(clip.pictures[-1])).parent.name]
+            for i, q in enumerate(questions(whole[-1][1], frames[-1][1], rng)):
+                if of_drive.fits(q) and overall.take(q):
+                    of_drive.take(q)
+                    rows.append((f"{name}-{i:02d}", name, images, q.text, q.answer))
+                    kinds.append((f"{name}-{i:02d}", q.kind, q.subject, q.value, list(q.choices)))
             update(number + 1, copies * len(clips))
-    with replacing(table) as unfinished:
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_parquet(unfinished, index=False)
+    # The questions last: a part with them is whole.
+    for path, made, columns in (
+        (folder / "train_kinds.parquet", kinds, KIND_COLUMNS),
+        (table, rows, list(COLUMNS)),
+    ):
+        with replacing(path) as unfinished:
+            pd.DataFrame(made, columns=columns).to_parquet(unfinished, index=False)
     return len(rows)
 
 
-def changed(clip: Example, other: Example, rng: np.random.Generator) -> Frames:
-    """A clip's frames, changed alike, with things of another clip in them."""
-    frames = moved(clip, int(rng.integers(2**32)))
-    if rng.random() < CHANGES.paste:
-        classes = [c for c in MOVABLE if rng.random() < 0.5]
-        frames = [
-            pasted(*frame, *more, classes)
-            for frame, more in zip(frames, moved(other, int(rng.integers(2**32))), strict=False)
-        ]
-    colours = int(rng.integers(2**32))
-    return [(recolour(p, CHANGES, np.random.default_rng(colours)), labels) for p, labels in frames]
-
-
-def moved(clip: Example, seed: int) -> Frames:
-    """A clip's frames, the same part cut out of each."""
+def questions(whole: np.ndarray, part: np.ndarray, rng: np.random.Generator) -> list[Question]:
+    """What a part of a frame settles, and of our own vehicle what the whole tells too."""
+    told = {(q.kind, q.subject): q.value for q in label_questions(whole, np.random.default_rng(0))}
     return [
-        move(read_picture(p), read_labels(m), SIDE, CHANGES, np.random.default_rng(seed))
-        for p, m in zip(clip.pictures, clip.label_maps, strict=True)
+        q
+        for q in label_questions(part, rng)
+        if q.kind not in ABOUT_US or told.get((q.kind, q.subject)) == q.value
     ]
 
 
-def pasted(
-    picture: np.ndarray,
-    labels: np.ndarray,
-    other: np.ndarray,
-    other_labels: np.ndarray,
-    classes: list[int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """A frame with what another one shows of some classes in its place."""
-    there = np.isin(other_labels, classes)
-    return np.where(there[:, :, None], other, picture), np.where(there, other_labels, labels)
+def composed(clip: Example, other: Example, rng: np.random.Generator) -> list[Frame]:
+    """A clip's whole frames, mirrored or not, with things of another clip's last frames in them or not."""
+    mirror, mirror_other = rng.random(2) < MIRROR
+    frames = [_mirrored(frame, mirror) for frame in _read(clip)]
+    if rng.random() >= PASTE:
+        return frames
+    classes = [c for c in MOVABLE if rng.random() < 0.5]
+    others = [_mirrored(frame, mirror_other) for frame in _read(other)][-len(frames) :]
+    first = len(frames) - len(others)
+    return frames[:first] + [_pasted(*pair, classes) for pair in zip(frames[first:], others, strict=True)]
 
 
-def save(frames: Frames, folder: Path, name: str) -> Iterator[str]:
+def cut_and_recoloured(frames: list[Frame], rng: np.random.Generator) -> list[Frame]:
+    """The same part of each frame, fitted to the square, in the same light."""
+    place, colours = (int(rng.integers(2**32)) for _ in range(2))
+    made = []
+    for frame in frames:
+        picture, labels = move(*frame, SIDE, CHANGES, np.random.default_rng(place))
+        made.append((recolour(picture, CHANGES, np.random.default_rng(colours)), labels))
+    return made
+
+
+def _read(clip: Example) -> list[Frame]:
+    pairs = zip(clip.pictures, clip.label_maps, strict=True)
+    return [(read_picture(picture), read_labels(labels)) for picture, labels in pairs]
+
+
+def _mirrored(frame: Frame, mirror: bool) -> Frame:
+    return (frame[0][:, ::-1], frame[1][:, ::-1]) if mirror else frame
+
+
+def _pasted(frame: Frame, other: Frame, classes: list[int]) -> Frame:
+    """What the other frame shows of some classes, in its place in this one."""
+    size = frame[1].shape[::-1]
+    picture = cv2.resize(other[0], size, interpolation=cv2.INTER_AREA)
+    labels = cv2.resize(other[1], size, interpolation=cv2.INTER_NEAREST)
+    return paste(frame, (picture, labels), np.isin(labels, classes))
+
+
+def save(frames: list[Frame], folder: Path, name: str) -> Iterator[str]:
     """Write the frames and their label maps; the images' names in the table."""
     for i, (picture, labels) in enumerate(frames):
         for kind, pixels, suffix in (("images", picture, "jpg"), ("labels", labels, "png")):

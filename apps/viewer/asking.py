@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -128,7 +129,9 @@ class Asking:
                 turn.question if text is None else text, self.viewer.settings.limits.question
             )
             conversation.stop()
-            conversation.cut(thread, turn)
+            with session.lock:
+                conversation.cut(thread, turn)
+                session.waiting = [asked for asked in session.waiting if asked[2] in asked[1].turns]
             return self._add(session, thread.moment, question, request)
 
     def _add(self, session: Session, moment: Moment, question: str, request: gr.Request) -> list[Any]:
@@ -220,7 +223,9 @@ class Asking:
                     as_json(recording, session.conversation, model), "application/json", "conversation.json"
                 )
             else:
-                content = as_markdown(recording, session.conversation, model, session.clip_at)
+                content = as_markdown(
+                    recording, session.conversation, model, partial(session.clip_at, recording)
+                )
                 item = Item(content, "application/zip", "conversation.zip")
             return self.viewer.show(session, f"export-{form}", [item], request)[0]
 

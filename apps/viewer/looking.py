@@ -47,7 +47,7 @@ class Looking:
             if answer is None or not 0 <= answer < len(answered):
                 answer = len(answered) - 1
             thread, turn = answered[answer]
-            clip = session.clip_at(thread.moment)
+            clip = session.clip_at(session.require_recording(), thread.moment)
             assert turn.said is not None  # only answered ones are listed
             text = turn.said.answer.text
             session.measuring.clear()

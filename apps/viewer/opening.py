@@ -190,6 +190,7 @@ class Opening:
                 return gr.skip()
             video = make_preview(
                 session,
+                "open",
                 recording,
                 session.shown[0].camera,
                 progress,

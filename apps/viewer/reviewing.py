@@ -98,10 +98,11 @@ class Reviewing:
         frames = self.viewer.show(session, "review-frames", [jpeg(f, _WIDTH) for f in clip.frames], request)
         entry = review.entry(number)
         video = gr.skip()
-        if session.reviewed is None or session.reviewed[:2] != (name, entry.name):
+        looked_at = (name, entry.name, str(row["camera"]))
+        if session.reviewed != looked_at:
             with closing(_recording(entry)) as recording:
                 playable = recording.playable()
-            session.reviewed = (name, entry.name, playable is not None)
+            session.reviewed, session.review_plays = looked_at, playable is not None
             video = gr.update(visible=False)
             if playable is not None:
                 video = self._playing(session, video_item(playable), row["end_s"], request)
@@ -126,15 +127,22 @@ class Reviewing:
         """A video of the row's log, made where browsers do not play the log itself."""
         with said_in_page():
             session = self.viewer.session(request)
-            if number is None or number < 0 or session.reviewed is None or session.reviewed[2]:
+            if number is None or number < 0 or session.reviewed is None or session.review_plays:
                 return gr.skip()
             review = self._review(name)
             row, entry = review.rows.iloc[int(number)], review.entry(int(number))
-            session.reviewed = being = (name, entry.name, True)
-            with closing(_recording(entry)) as recording:
-                video = make_preview(
-                    session, recording, row["camera"], progress, wanted=lambda: session.reviewed == being
-                )
+            being, session.review_plays = session.reviewed, True
+            # Of cameras that were asked together the first is shown.
+            camera = str(row["camera"]).split("+")[0]
+            video = None
+            try:
+                with closing(_recording(entry)) as recording:
+                    video = make_preview(
+                        session, "review", recording, camera, progress, lambda: session.reviewed == being
+                    )
+            finally:
+                if video is None and session.reviewed == being:
+                    session.review_plays = False
             return gr.skip() if video is None else self._playing(session, video, row["end_s"], request)
 
     def _playing(self, session: Session, video: Item, at: Any, request: gr.Request) -> Any:

@@ -6,10 +6,11 @@ import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from leo_drive.errors import InputError
 
@@ -39,12 +40,14 @@ class Session:
         conversation: about it, or None.
         at: seconds into the recording that the player stands at.
         shown: the moment whose frames the page shows, with them.
-        clips: of the last few moments, the latest last; see `clip_at`.
+        clips: the frames of moments, as long as anybody holds them: the page, `recent`, the model.
+        recent: those that were looked at last.
         gallery: the frames that the page's gallery holds, so that they need not be sent again.
         timeline: what the page draws under the video, but for the moment.
         waiting: questions that were sent and whose answers have not begun, with what they are about.
         sides: moments that stand side by side, by side, with their frames.
-        reviewed: the table and the log of the row that is reviewed, and whether its player has a video.
+        reviewed: table, log and camera of the row that is reviewed.
+        review_plays: whether its player has a video of that, or will have.
         measuring: set to end the measurement at hand.
         lock: around whatever reads or changes the recording: a source is for one thread at a time.
     """
@@ -55,12 +58,14 @@ class Session:
         self.conversation: Conversation | None = None
         self.at = 0.0
         self.shown: tuple[Moment, Clip] | None = None
-        self.clips: OrderedDict[Moment, Clip] = OrderedDict()
+        self.clips: WeakValueDictionary[Moment, Clip] = WeakValueDictionary()
+        self.recent: deque[Clip] = deque(maxlen=CLIPS_KEPT)
         self.gallery: Clip | None = None
         self.timeline: dict[str, Any] | None = None
         self.waiting: list[tuple[Conversation, Thread, Turn, Clip]] = []
         self.sides: dict[str, tuple[Moment, Clip]] = {}
-        self.reviewed: tuple[str, str, bool] | None = None
+        self.reviewed: tuple[str, str, str] | None = None
+        self.review_plays = False
         self.measuring = threading.Event()
         self.lock = threading.RLock()
         self.touched = time.monotonic()
@@ -76,6 +81,7 @@ class Session:
             self.recording, self.conversation = recording, Conversation()
             self.shown = None
             self.clips.clear()
+            self.recent.clear()
 
     def require_recording(self) -> Recording:
         """What is open.
@@ -94,24 +100,25 @@ class Session:
             InputError: as `clip_at`.
         """
         with self.lock:
-            clip = self.clip_at(moment)
+            clip = self.clip_at(self.require_recording(), moment)
             self.shown = (moment, clip)
             return clip
 
-    def clip_at(self, moment: Moment) -> Clip:
-        """The frames of a moment: for the last few the same clip, so that what was read of it is used again.
+    def clip_at(self, recording: Recording, moment: Moment) -> Clip:
+        """The frames of a moment: the same clip while anybody holds it, so that what was read of it is used
+        again.
 
         Raises:
-            InputError: nothing is open, or it is damaged there.
+            InputError: another recording has been opened, or it is damaged there.
         """
-        recording = self.require_recording()
         with self.lock:
-            clip = self.clips.pop(moment, None)
+            if recording is not self.recording:
+                raise InputError(f"{recording.name}: another clip has been opened meanwhile")
+            clip = self.clips.get(moment)
             if clip is None:
                 clip = recording.clip(moment.at, moment.seconds, moment.frames, moment.camera)
             self.clips[moment] = clip
-            while len(self.clips) > CLIPS_KEPT:
-                self.clips.popitem(last=False)
+            self.recent.append(clip)
             return clip
 
     def close(self) -> None:
@@ -127,6 +134,7 @@ class Session:
             self.waiting.clear()
             self.sides.clear()
             self.clips.clear()
+            self.recent.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

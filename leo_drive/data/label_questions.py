@@ -26,6 +26,19 @@ from leo_drive.data.synthetic.labels import (
 from leo_drive.data.synthetic.questions import CHOICES, Question, short_answer
 from leo_drive.data.synthetic.wording import wordings
 
+ABOUT_US = ("side", "near", "vehicle_ahead", "traffic")
+"""Kinds that are about the camera's own vehicle: of a part of its picture they need not be true."""
+
+# What the pixels settle is less than what the world does, so these are asked in the words that fit them.
+_ASKED_AS = {
+    ("side", "vehicle"): ("On which side of the view are the vehicles?",),
+    ("side", "pedestrian"): ("On which side are the pedestrians?",),
+    ("near", "pedestrian"): ("Is there a pedestrian close to our vehicle?",),
+    ("vehicle_ahead", ""): ("Is there a vehicle directly ahead of us?",),
+    ("traffic", ""): ("Is the road ahead open or crowded?",),
+    ("presence", "fence"): ("Is there a fence?", "Is there a fence beside the road?"),
+}
+
 # Shares of the picture, below and above which it is plain whether there is any.
 _PRESENT = {
     "vehicle": (VEHICLE, 0.0, 0.004),
@@ -64,7 +77,7 @@ def label_questions(labels: np.ndarray, rng: np.random.Generator) -> list[Questi
     """
     asked = []
     for kind, subject, value, sentence in _findings(labels):
-        ways = wordings(kind, subject)
+        ways = _ASKED_AS.get((kind, subject)) or wordings(kind, subject)
         text = ways[int(rng.integers(len(ways)))]
         answer = sentence if rng.random() < 0.5 else short_answer(kind, value, sentence)
         asked.append(Question(kind, subject, text, answer, value, CHOICES[kind]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -75,20 +76,21 @@ def test_what_is_asked_reads_back_and_has_many_wordings():
 
 
 def test_generated_drives_are_told_the_same():
-    """Truth from the world, and from the map alone: where both tell, they agree."""
+    """Truth from the world, and from the map alone. What there is, both tell alike; where it is, the world
+    tells by the thing and the map by its pixels, and they may differ now and then.
+    """
     checked: Counter[str] = Counter()
+    differ: Counter[str] = Counter()
     for seed in range(40):
         clip = clip_of(sample_drive(seed), (320, 180), 1)
         truth = {(q.kind, q.subject): q.value for q in clip.questions}
         for key, value in values(COARSE[clip.rendered[-1].labels]).items():
-            # Of one thing that reaches over the middle, and of small ones on the other side, the world tells
-            # by the thing and the map by its pixels.
-            alike = key[0] in ("presence", "absence", "background") or (
-                key[0] == "side" and "both" not in (value, truth.get(key))
-            )
-            if key in truth and alike:
-                assert truth[key] == value, (seed, key)
+            if key in truth:
                 checked[key[0]] += 1
+                differ[key[0]] += truth[key] != value
+    assert differ["presence"] == differ["absence"] == differ["background"] == 0
+    for kind in ("side", "near", "vehicle_ahead"):
+        assert differ[kind] <= 0.2 * checked[kind], kind
     assert checked["presence"] > 100 and checked["side"] > 5 and checked["background"] > 10
 
 
@@ -127,20 +129,29 @@ def variants(part: Path, out: Path, *options: object) -> subprocess.CompletedPro
 def test_copies_are_changed_alike_and_asked_what_their_maps_tell(tmp_path):
     part = tmp_path / "part"
     write_dataset(part, 3, seed=5, size=(160, 90), labels=True, frames=2)
-    for path in (part / "labels").rglob("*.png"):
+    for path in sorted((part / "labels").rglob("0.png")):
+        # Coarse classes, and the first frame twice.
         Image.fromarray(COARSE[np.array(Image.open(path))]).save(path)
+        shutil.copy(path, path.with_name("1.png"))
+        image = Path(str(path).replace("/labels/", "/images/")).with_suffix(".jpg")
+        shutil.copy(image, image.with_name("1.jpg"))
     done = variants(part, tmp_path / "out", "--copies", 4)
     assert done.returncode == 0, done.stderr
     examples = read_lingoqa(tmp_path / "out", labels="labels/train")
-    assert len(examples) == 12
+    assert 10 <= len(examples) <= 12
+    asked = 0
+    subjects = pd.read_parquet(tmp_path / "out/train_kinds.parquet").set_index("question_id")["subject"]
     pictures = {e.pictures[-1].path.read_bytes() for e in examples}
-    assert len(pictures) == 12, "every copy is another one"
+    assert len(pictures) == len(examples), "every copy is another one"
     for example in examples:
         told = values(np.array(Image.open(example.label_maps[-1].path)))
-        assert len(example.pictures) == 2 and example.questions
+        assert len(example.pictures) == 2
         for qa in example.questions:
-            keys = [key for key in told if qa.question in wordings(*key)]
-            assert any(read_value(qa.answer, (told[key],)) == told[key] for key in keys)
+            assert read_value(qa.answer, qa.choices) == qa.value == told[qa.kind, subjects[qa.question_id]]
+            asked += 1
+        maps = [np.array(Image.open(path.path)) for path in example.label_maps]
+        assert (maps[0] == maps[1]).all(), "the part's two frames are the same, and so are a copy's"
+    assert asked > 30
     again = variants(part, tmp_path / "out")
     assert again.returncode == 2 and "there is a part already" in again.stderr
     assert variants(part, tmp_path / "same", "--copies", 4).returncode == 0

@@ -1,14 +1,13 @@
 """Nothing can be answered well without the picture."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
 from leo_drive.annotation.questions import read_questions, ready_sets
-from leo_drive.data.synthetic import CHOICES, OPEN_KINDS, wordings
+from leo_drive.data.synthetic import CHOICES, wordings
 from leo_drive.data.synthetic.balance import Balance
 from leo_drive.data.synthetic.questions import Question
-from leo_drive.data.synthetic.wording import NAMES, TEMPLATES
 from leo_drive.evaluation.consistency import read_wordings
 
 
@@ -35,10 +34,9 @@ def test_wordings_are_many_and_do_not_tell_the_answer(scenes):
         assert all(q.text in wordings(q.kind, q.subject) for q in questions)
 
 
-def test_what_ready_sets_and_the_consistency_check_ask_is_among_them():
+def test_what_ready_sets_and_the_consistency_check_ask_is_among_them(scenes):
     """Those that the drives settle: all but what they never show."""
-    keys = {(kind, subject) for kind in (*CHOICES, *OPEN_KINDS) for subject in ("", *NAMES)}
-    keys |= {tuple(key.split(" ", 1)) for key in TEMPLATES if " " in key}
+    keys = {(q.kind, q.subject) for *_, questions in scenes for q in questions}
     known = {text for kind, subject in keys for text in wordings(kind, subject)}
     never_shown = {
         "Is our lane blocked?",
@@ -76,3 +74,11 @@ def test_the_balance_holds_back_what_is_ahead():
         if balance.take(Question("crossing", "", "?", ".", value, ("yes", "no"))):
             taken[value] += 1
     assert taken["yes"] <= 4 and abs(taken["yes"] - taken["no"]) <= 5
+
+
+def test_no_text_is_asked_in_two_meanings(scenes):
+    meant = defaultdict(set)
+    for kind, subject in {(q.kind, q.subject) for *_, questions in scenes for q in questions}:
+        for text in wordings(kind, subject):
+            meant[text].add((kind, subject))
+    assert {text: keys for text, keys in meant.items() if len(keys) > 1} == {}

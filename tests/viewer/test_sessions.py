@@ -1,7 +1,9 @@
 """What a page's session keeps, and what it reads again."""
 
 import io
+import weakref
 import zipfile
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from apps.viewer.export import as_markdown
 from apps.viewer.recording import Recording
 from apps.viewer.sessions import CLIPS_KEPT, Session
 from leo_drive.clips.opening import open_source
+from leo_drive.errors import InputError
 from leo_drive.inference import Answer
 from tests.clips import numbered
 
@@ -32,10 +35,13 @@ def test_few_frames_are_held_however_many_moments_were_asked_about(session):
     assert session.look_at(MOMENTS[0]) is first, "what was read of a clip is used again"
     for moment in MOMENTS:
         session.look_at(moment)
-    assert len(session.clips) == CLIPS_KEPT < len(MOMENTS)
-    again = session.look_at(MOMENTS[0])
-    assert again is not first and again.timestamps == first.timestamps
-    assert [numbered.read(f) for f in again.frames] == [numbered.read(f) for f in first.frames]
+    assert session.look_at(MOMENTS[0]) is first, "nor is it read again while somebody holds it"
+    numbers, gone = [numbered.read(frame) for frame in first.frames], weakref.ref(first)
+    del first
+    for moment in MOMENTS[1:]:
+        session.look_at(moment)
+    assert gone() is None and len(session.clips) == CLIPS_KEPT < len(MOMENTS)
+    assert [numbered.read(frame) for frame in session.look_at(MOMENTS[0]).frames] == numbers
 
 
 def test_an_export_reads_the_frames_of_old_moments_again(session):
@@ -47,8 +53,29 @@ def test_an_export_reads_the_frames_of_old_moments_again(session):
         session.conversation.thread(moment, clip.timestamps).turns.append(
             Turn("Is it wet?", said=Said(answer, 0.1))
         )
-    made = as_markdown(session.recording, session.conversation, "nano", session.clip_at)
+    made = as_markdown(
+        session.recording, session.conversation, "nano", partial(session.clip_at, session.recording)
+    )
     with zipfile.ZipFile(io.BytesIO(made)) as archive:
         for number, moment in enumerate(MOMENTS, 1):
             frames = [Image.open(io.BytesIO(archive.read(f"frames/{number}-{i}.jpg"))) for i in range(2)]
             assert [numbered.read(frame) for frame in frames] == shown[moment]
+
+
+def test_an_export_never_takes_frames_of_what_was_opened_meanwhile(session, tmp_path):
+    for moment in MOMENTS[:2]:
+        clip = session.look_at(moment)
+        answer = Answer("Is it wet?", "No.", 0.5, ("No.",), (-0.7,), clip.timestamps)
+        session.conversation.thread(moment, clip.timestamps).turns.append(
+            Turn("Is it wet?", said=Said(answer, 0.1))
+        )
+    recording, conversation = session.recording, session.conversation
+    other = numbered.write(tmp_path / "other.mp4", numbered.Kind(frames=80))
+
+    def clip_at(moment):
+        if moment == MOMENTS[1]:
+            session.open(Recording(open_source(other), "other", None))
+        return session.clip_at(recording, moment)
+
+    with pytest.raises(InputError, match="drive: another clip has been opened"):
+        as_markdown(recording, conversation, "nano", clip_at)

@@ -87,7 +87,7 @@ ACTION: dict[str, tuple[str, ...]] = {
         "Why is {ego} stopping?",
         "What are we waiting for?",
     ),
-    "attention hazard": (
+    "which_hazard": (
         "What is the hazard?",
         "What is the hazard ahead?",
         "Which hazard is there?",

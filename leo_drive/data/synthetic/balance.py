@@ -22,16 +22,20 @@ class Balance:
         self.counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def take(self, question: Question) -> bool:
-        """Whether the question goes in; open ones always do."""
+        """Whether the question goes in, where it then counts; open ones always do."""
+        fits = self.fits(question)
+        if fits and question.choices:
+            self.counts[question.kind, question.subject][question.value] += 1
+        return fits
+
+    def fits(self, question: Question) -> bool:
+        """Whether the question may go in."""
         if not question.choices:
             return True
         counts = self.counts[question.kind, question.subject]
         others = [counts[v] for v in question.choices if v != question.value]
         # Against the mean of the others, so that one rare answer does not starve all the rest.
-        if counts[question.value] > self.lead * sum(others) / len(others) + self.slack:
-            return False
-        counts[question.value] += 1
-        return True
+        return counts[question.value] <= self.lead * sum(others) / len(others) + self.slack
 
 
 def blind_baseline(table: pd.DataFrame) -> pd.DataFrame:

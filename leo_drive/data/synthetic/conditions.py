@@ -23,35 +23,42 @@ _MOVES, _STANDS = 1.0, 0.3
 def conditions(f: Facts) -> Iterator[Finding]:
     """Every condition that the clip settles.
 
-    Each is asked both ways ("Is it raining?", "Is the weather dry?"), so that an answer takes reading the
-    question.
+    Presence, rain, traffic and motion are asked both ways ("Is it raining?", "Is the weather dry?"), so that
+    an answer takes reading the question.
     """
     look = f.drive.look
-    if f.vehicle_ahead is not None:
-        ahead = f.vehicle_ahead
+    # Free where no vehicle is near the way either: those beside it leave the question open.
+    if f.vehicle_ahead or (f.vehicle_ahead is False and not _vehicles_about(f)):
         told = ("Yes, there is no vehicle ahead.", "No, there is a vehicle ahead.")
-        yield Finding("condition", "free road", yes(not ahead), told[ahead])
+        yield Finding("condition", "free road", yes(not f.vehicle_ahead), told[f.vehicle_ahead])
     for subject in ABSENT:
         if (present := f.presence[subject]) is not None:
             told = (f"Yes, there is no {subject}.", f"No, there is a {subject}.")
             yield Finding("absence", subject, yes(not present), told[present])
     for subject in NEAR:
-        gaps = [s.gap for s in f.of(subject) if s.share > HIDDEN]
-        close = any(s.plain and s.gap <= _CLOSE for s in f.of(subject))
-        if close or all(gap >= _FAR for gap in gaps):
+        seen = [s for s in f.of(subject) if s.share > HIDDEN]
+        # A bicycle that leans on a wall is no cyclist.
+        close = any(s.plain and s.gap <= _CLOSE and s.actor and s.actor.role != "parked" for s in seen)
+        if close or all(s.gap >= _FAR for s in seen):
             told = (f"No, there is no {subject} close to us.", f"Yes, a {subject} is close.")
             yield Finding("near", subject, yes(close), told[close])
-    wet = look.weather == "rain"
-    if wet or look.time_of_day == "day":
+    # By day only: in the dark, rain is hard to see and fog harder.
+    day, wet = look.time_of_day == "day", look.weather == "rain"
+    if day:
         yield Finding("condition", "rain", yes(wet), "Yes, it is raining." if wet else "No, it is dry.")
         yield Finding("condition", "dry", yes(not wet), "No, it is raining." if wet else "Yes, it is dry.")
     if look.time_of_day != "dusk":
         night = look.time_of_day == "night"
         yield Finding("condition", "night", yes(night), "Yes, it is night." if night else "No, it is day.")
-    if look.weather == "fog" or (look.time_of_day == "day" and look.weather in ("clear", "overcast")):
+    if day and not wet:
         poor = look.weather == "fog"
         told_view = "Yes, there is fog." if poor else "No, the view is good."
         yield Finding("condition", "poor view", yes(poor), told_view)
+
+
+def _vehicles_about(f: Facts) -> bool:
+    """Whether a vehicle that is not parked can be seen."""
+    return any(s.share > HIDDEN and s.actor and s.actor.role != "parked" for s in f.of("vehicle"))
 
 
 def motion(f: Facts) -> Iterator[Finding]:

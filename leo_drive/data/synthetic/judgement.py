@@ -62,7 +62,7 @@ def judgement(f: Facts) -> Iterator[Finding]:
     )
     if clear:
         yield Finding("what_to_do", "", "keep going", "The driver should keep going.")
-        yield Finding("hazard", "", "no", "No, the road ahead is clear.")
+        yield Finding("hazard", "", "no", "No, there is no hazard.")
     yield from _hazard(f, stands=held, brakes=braking and gap < 20)
     if (halted or slowing) and sum(map(bool, hazards)) == 1:
         why = ("pedestrian crossing", "red light", "vehicle braking")[[bool(h) for h in hazards].index(True)]
@@ -93,4 +93,4 @@ def _hazard(f: Facts, stands: bool, brakes: bool) -> Iterator[Finding]:
     for name, told in list(there.items())[:1]:
         yield Finding("hazard", "", "yes", f"Yes, {told}.")
         if len(there) == 1:
-            yield Finding("attention", "hazard", name, f"{told[0].upper()}{told[1:]}.")
+            yield Finding("which_hazard", "", name, f"{told[0].upper()}{told[1:]}.")

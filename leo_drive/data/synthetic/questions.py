@@ -46,16 +46,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "near": YES_NO,
     "moving": YES_NO,
     "hazard": YES_NO,
+    "which_hazard": ("pedestrian", "cyclist", "vehicle ahead"),
 }
 """The values of each closed kind."""
 _FEWER: dict[tuple[str, str], tuple[str, ...]] = {
     ("justification", "stopping"): CHOICES["justification"][:3],
-    ("attention", "hazard"): ("pedestrian", "cyclist", "vehicle ahead"),
 }
 """Of a kind and subject that cannot have all values of the kind."""
 ACTION_KINDS = (
     "ego_motion", "ego_speed", "lead_braking", "approaching", "attention", "what_to_do", "justification",
-    "moving", "hazard",
+    "moving", "hazard", "which_hazard",
 )  # fmt: skip
 _DISTANCES = {"close": "close", "medium": "at a medium distance", "far": "far away"}
 _ROADS = {
@@ -225,7 +225,9 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
     plain = sum(s.plain for s in vehicles)
     if plain >= 4 or (plain >= 3 and share > 0.08):
         yield Finding("traffic", "", "crowded", "The road ahead is crowded.")
-        yield from crowding(True)
+        # Parked vehicles leave a road narrow, but not busy.
+        if sum(s.plain and s.actor is not None and s.actor.role != "parked" for s in vehicles) >= 3:
+            yield from crowding(True)
     elif len(vehicles) <= 1 and share < 0.02:
         yield Finding("traffic", "", "open", "The road ahead is open.")
         yield from crowding(False)

@@ -31,7 +31,6 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "pedestrian": (
         ("a pedestrian", "pedestrians"),
         ("a person on foot", "people on foot"),
-        ("a person", "people"),
     ),
     "cyclist": (
         ("a cyclist", "cyclists"),
