@@ -26,8 +26,9 @@ from leo_drive.data.synthetic.labels import (
 from leo_drive.data.synthetic.questions import CHOICES, Question, short_answer
 from leo_drive.data.synthetic.wording import wordings
 
-ABOUT_US = ("side", "near", "vehicle_ahead", "traffic")
-"""Kinds that are about the camera's own vehicle: of a part of its picture they need not be true."""
+ABOUT_US = ("side", "near", "vehicle_ahead")
+"""Kinds that are about the camera's own vehicle: of a part of its picture they need not be true. How full the
+road is goes by how much of it the picture shows, of a part as of the whole."""
 
 # What the pixels settle is less than what the world does, so these are asked in the words that fit them.
 _ASKED_AS = {
