@@ -1,5 +1,6 @@
 """Asking: answers stream in, follow-ups are quick, the moment makes the thread."""
 
+import threading
 import time
 
 import pytest
@@ -90,10 +91,31 @@ def test_retry_and_edit_ask_again_in_the_same_place(site, visit):
     assert "Is it raining?" in chat and "weather" not in chat and "Is there a vehicle ahead?" not in chat
 
 
+def test_a_question_is_edited_while_later_ones_wait(site, visit, engine):
+    page = visit(site.url)
+    ask(page, "Is there a vehicle ahead?")
+    held = threading.Event()
+    holding = threading.Thread(target=engine.run, args=(lambda _: held.wait(120),))
+    holding.start()
+    try:
+        for question in ("Is it day or night?", "What is the weather like?"):
+            ask(page, question, wait=False)
+            wait_for_text(page, "#chat", question)
+        page.locator("#chat button[aria-label='Edit'], #chat button[title='Edit']").first.click()
+        page.locator("#chat textarea").fill("Is it raining?")
+        page.locator("#chat button[aria-label='Submit'], #chat button[title='Submit']").first.click()
+        wait_for_text(page, "#chat", "Is it raining?")
+    finally:
+        held.set()
+        holding.join()
+    page.wait_for_function("!/weather|day or night/.test(document.querySelector('#chat').innerText)")
+    wait_for_answers(page, 1)
+    assert "Is it raining?" in page.inner_text("#chat")
+    assert page.locator(".toast-body.error").count() == 0
+
+
 def test_an_answer_can_be_stopped(site, visit, engine):
     page = visit(site.url)
-    import threading
-
     held = threading.Event()
     holding = threading.Thread(target=engine.run, args=(lambda _: held.wait(120),))
     holding.start()
