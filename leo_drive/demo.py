@@ -14,7 +14,7 @@ QUESTIONS = (
     "Are there any pedestrians in view?",
     "What colour is the traffic light?",
     "What is the weather like?",
-    "What is our vehicle doing?",
+    "Is our vehicle moving?",
     "What should the driver do?",
 )
 

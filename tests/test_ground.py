@@ -49,5 +49,7 @@ def test_the_embedded_models_card_has_its_shape_and_size():
         assert re.search(rf"{shape}.* unshuffle {branch.unshuffle} -> {side}x{side} tokens", card)
     assert f"{config.tokens_per_tile} tokens a tile" in card
     assert f"context {config.text_config.max_position_embeddings} " in card
+    for file in folder.glob("*.json"):
+        assert "_name_or_path" not in file.read_text(), f"{file.name} names a path of whoever trained it"
     megabytes = (folder / "model.safetensors").stat().st_size / 1e6
     assert f"bfloat16, {megabytes:.0f} MB" in card and megabytes <= 25

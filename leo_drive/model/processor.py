@@ -102,7 +102,10 @@ class LeoProcessor(ProcessorMixin):
         self.leo = config
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "leo": self.leo.to_dict()}
+        leo = self.leo.to_dict()
+        # Where the model was read from is nobody's business who gets it.
+        leo.pop("_name_or_path", None)
+        return {**super().to_dict(), "leo": leo}
 
     def tiles(self, images: Sequence[Image.Image], max_tiles: Sequence[int]) -> list[list[Image.Image]]:
         """Each image's tiles, at most `max_tiles[i]` before the thumbnail."""
