@@ -4,7 +4,7 @@
 
 Starts a viewer of its own unless --url names one. Each browser opens the page, then asks, follows up, moves
 the moment and changes the clip, over and over, waiting for every answer. Prints answers, failures, waiting
-times and the server's memory at the start, in the middle and at the end. Needs Playwright and a Chromium.
+times and the server's memory at every tenth of the time. Needs Playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -161,9 +161,9 @@ def main(
         slow = waits[min(len(waits) - 1, int(0.95 * len(waits)))]
         print(f"seconds to a whole answer: median {statistics.median(waits):.1f}, 95 % below {slow:.1f}")
     if len(load.memory) > 3:
-        parts = [load.memory[i][1] for i in (0, len(load.memory) // 2, -1)]
+        tenths = [load.memory[round(i / 10 * (len(load.memory) - 1))][1] for i in range(11)]
         print(
-            "server's memory, MB: " + ", ".join(f"{p:.0f}" for p in parts) + f" (start, middle, end); "
+            "server's memory, MB: " + ", ".join(f"{m:.0f}" for m in tenths) + " (every tenth of the time); "
             f"last third {growth(load):+.0f} over the middle third"
         )
     for failure in load.failures[:5]:

@@ -252,8 +252,12 @@ def test_bad_bags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damage_anywhere_is_one_line_or_none(kind: str, tmp_path: Path) -> None:
-    """Bytes flipped, cut, spliced: some frames may be lost; nothing but an InputError may come out."""
+def test_damage_anywhere_is_one_line_or_none(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bytes flipped, cut, spliced: frames may be lost, which a warning says; nothing but an InputError comes
+    out.
+    """
     (tmp_path / "whole").mkdir()
     whole = KINDS[kind](tmp_path / "whole")
     felt = 0
@@ -274,7 +278,7 @@ def test_damage_anywhere_is_one_line_or_none(kind: str, tmp_path: Path) -> None:
         except InputError as error:
             felt += 1
             assert path.name in str(error) and "\n" not in str(error)
-    assert felt, "damage that is never felt proves nothing"
+    assert felt or caplog.records, "damage that is never felt proves nothing"
 
 
 def test_bag_of_several_files(tmp_path: Path) -> None:
