@@ -27,7 +27,7 @@ from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import one_line_errors, out, progress
 from training.recipe import Recipe, read_recipe
 from training.train import train
-from training.variants import write_variants
+from training.variants import COPIES, write_variants
 
 RUNS = Path("runs/nano")  # as the recipes have it
 REAL = RUNS / "data/real"
@@ -98,7 +98,7 @@ def main(
     held_out: Annotated[str, typer.Option(help="The real drive that is only measured on.")] = "0006R0",
     single: Annotated[int, typer.Option(help="Single frames to see and to align on.")] = 16000,
     clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 4000,
-    copies: Annotated[int, typer.Option(help="Changed copies of each real clip.")] = 8,
+    copies: Annotated[int, typer.Option(help="Changed copies of each real clip.")] = COPIES,
     unseen: Annotated[int, typer.Option(help="Generated clips to measure on.")] = 300,
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:

@@ -1,6 +1,6 @@
 """Make changed copies of a training part's clips, asked what their label maps tell.
 
-    python -m training.variants PART --out OUT --copies 12
+    python -m training.variants PART --out OUT --copies 8
 
 PART has a label map for every image, as datasets/lingoqa_camvid/prepare.py makes it. A copy of a clip holds
 vehicles, people, fences and signs of another clip, is mirrored, cut and recoloured; all its frames are
@@ -19,23 +19,26 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-import pandas as pd
 import typer
 from PIL import Image
 
 from leo_drive.data.example import Example
-from leo_drive.data.label_questions import ABOUT_US, label_questions
-from leo_drive.data.lingoqa import COLUMNS, read_lingoqa
+from leo_drive.data.label_questions import ABOUT_US, label_findings, label_questions
+from leo_drive.data.lingoqa import read_lingoqa
+from leo_drive.data.mirror import MIRRORED
 from leo_drive.data.synthetic.balance import Balance
-from leo_drive.data.synthetic.dataset import KIND_COLUMNS
 from leo_drive.data.synthetic.questions import Question
+from leo_drive.data.tables import PartTables
 from leo_drive.errors import InputError
-from leo_drive.files import replacing, writable_folder
+from leo_drive.files import writable_folder
 from leo_drive.terminal import one_line_errors, out, progress
 from training.augment import move, paste, recolour
 from training.labelled import MOVABLE
 from training.pictures import read_labels, read_picture
 from training.recipe import Augmentation
+
+COPIES = 8
+"""Of each clip."""
 
 SIDE = 256
 JPEG_QUALITY = 92
@@ -57,13 +60,13 @@ def write_variants(source: Path, folder: Path, copies: int, seed: int = 2026) ->
     if table.exists():
         raise InputError(f"{table}: there is a part already; choose another folder or remove it")
     # The mirrored clips of prepare.py are left out: a copy may be mirrored itself.
-    clips = [e for e in read_lingoqa(source, labels="labels/train") if not e.example_id.endswith("-mirrored")]
+    clips = [e for e in read_lingoqa(source, labels="labels/train") if not e.example_id.endswith(MIRRORED)]
     if not clips:
         raise InputError(f"{source}: no clips to copy")
     writable_folder(folder)
     overall = Balance()
     by_drive: dict[str, Balance] = defaultdict(Balance)
-    rows, kinds = [], []
+    tables = PartTables()
     with progress(f"{folder}: clips") as update:
         for number in range(copies * len(clips)):
             clip = clips[number % len(clips)]
@@ -76,22 +79,15 @@ def write_variants(source: Path, folder: Path, copies: int, seed: int = 2026) ->
             for i, q in enumerate(questions(whole[-1][1], frames[-1][1], rng)):
                 if of_drive.fits(q) and overall.take(q):
                     of_drive.take(q)
-                    rows.append((f"{name}-{i:02d}", name, images, q.text, q.answer))
-                    kinds.append((f"{name}-{i:02d}", q.kind, q.subject, q.value, list(q.choices)))
+                    tables.add(f"{name}-{i:02d}", name, images, q)
             update(number + 1, copies * len(clips))
-    # The questions last: a part with them is whole.
-    for path, made, columns in (
-        (folder / "train_kinds.parquet", kinds, KIND_COLUMNS),
-        (table, rows, list(COLUMNS)),
-    ):
-        with replacing(path) as unfinished:
-            pd.DataFrame(made, columns=columns).to_parquet(unfinished, index=False)
-    return len(rows)
+    tables.write(folder, "train")
+    return len(tables)
 
 
 def questions(whole: np.ndarray, part: np.ndarray, rng: np.random.Generator) -> list[Question]:
     """What a part of a frame settles, and of our own vehicle what the whole tells too."""
-    told = {(q.kind, q.subject): q.value for q in label_questions(whole, np.random.default_rng(0))}
+    told = {(kind, subject): value for kind, subject, value, _ in label_findings(whole)}
     return [
         q
         for q in label_questions(part, rng)
@@ -151,7 +147,7 @@ def save(frames: list[Frame], folder: Path, name: str) -> Iterator[str]:
 def main(
     source: Annotated[Path, typer.Argument(help="A LingoQA part with labels/train beside images/train.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the new part goes.")],
-    copies: Annotated[int, typer.Option(min=1, help="Of each clip.")] = 12,
+    copies: Annotated[int, typer.Option(min=1, help="Of each clip.")] = COPIES,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 2026,
 ) -> None:
     """Copy clips, changed, and ask what their label maps tell."""

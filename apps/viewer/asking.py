@@ -16,7 +16,7 @@ from .conversation import Conversation, Moment, Thread, Turn, checked_question, 
 from .engine import Said
 from .export import as_json, as_markdown, link_query
 from .media import Item, jpeg
-from .sessions import Session
+from .sessions import Asked, Session
 from .shown import Shown
 from .viewer import Viewer, said_in_page
 
@@ -131,7 +131,7 @@ class Asking:
             conversation.stop()
             with session.lock:
                 conversation.cut(thread, turn)
-                session.waiting = [asked for asked in session.waiting if asked[2] in asked[1].turns]
+                session.waiting = [asked for asked in session.waiting if asked.turn in asked.thread.turns]
             return self._add(session, thread.moment, question, request)
 
     def _add(self, session: Session, moment: Moment, question: str, request: gr.Request) -> list[Any]:
@@ -143,7 +143,7 @@ class Asking:
             thread = conversation.thread(moment, clip.timestamps)
             turn = Turn(question)
             thread.turns.append(turn)
-            session.waiting.append((conversation, thread, turn, clip))
+            session.waiting.append(Asked(conversation, thread, turn, clip))
             messages = conversation.messages()
         return [
             messages,
@@ -158,10 +158,12 @@ class Asking:
         """The answer to the question that has waited longest: chat, stop button, answers, timeline."""
         with said_in_page():
             session = self.viewer.session(request)
-            if not session.waiting:
+            with session.lock:
+                asked = session.waiting.pop(0) if session.waiting else None
+            if asked is None:
                 yield [gr.skip(), gr.update(visible=False), gr.skip(), gr.skip()]
                 return
-            conversation, thread, turn, clip = session.waiting.pop(0)
+            conversation, thread, turn, clip = asked
             shown = 0.0
             for _ in self._write(thread, turn, clip):
                 if time.monotonic() - shown > _EVERY and session.conversation is conversation:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError
 
 from .conversation import Moment
 from .library import BUNDLED
@@ -128,15 +128,7 @@ class Opening:
                 max(at if at is not None else min(recording.last_time, seconds), 0.0), recording.last_time
             )
             moment = Moment(round(at, 3), seconds, frames, camera)
-            try:
-                clip = recording.clip(moment.at, seconds, frames, camera)
-            except LeoDriveError:
-                recording.close()
-                raise
-            session.open(recording)
-            session.clips[moment] = clip
-            session.look_at(moment)
-            session.at = moment.at
+            clip = session.open(recording, moment)
         playable = recording.playable()
         url = None
         if playable is not None:

@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
 
 from .conversation import Conversation, Moment, Thread, Turn
 from .media import Media
@@ -27,6 +27,15 @@ CLIPS_KEPT = 3
 
 _SWEEP = 1.0
 """Seconds between looks for sessions that have ended."""
+
+
+class Asked(NamedTuple):
+    """A question that was sent, and what it is about."""
+
+    conversation: Conversation
+    thread: Thread
+    turn: Turn
+    clip: Clip
 
 
 class Session:
@@ -44,7 +53,7 @@ class Session:
         recent: those that were looked at last.
         gallery: the frames that the page's gallery holds, so that they need not be sent again.
         timeline: what the page draws under the video, but for the moment.
-        waiting: questions that were sent and whose answers have not begun, with what they are about.
+        waiting: questions that were sent and whose answers have not begun.
         sides: moments that stand side by side, by side, with their frames.
         reviewed: table, log and camera of the row that is reviewed.
         review_plays: whether its player has a video of that, or will have.
@@ -62,7 +71,7 @@ class Session:
         self.recent: deque[Clip] = deque(maxlen=CLIPS_KEPT)
         self.gallery: Clip | None = None
         self.timeline: dict[str, Any] | None = None
-        self.waiting: list[tuple[Conversation, Thread, Turn, Clip]] = []
+        self.waiting: list[Asked] = []
         self.sides: dict[str, tuple[Moment, Clip]] = {}
         self.reviewed: tuple[str, str, str] | None = None
         self.review_plays = False
@@ -71,17 +80,28 @@ class Session:
         self.touched = time.monotonic()
         self.left: float | None = None
 
-    def open(self, recording: Recording) -> None:
-        """Show another recording; what was open is closed."""
+    def open(self, recording: Recording, moment: Moment) -> Clip:
+        """Show another recording at a moment, whose frames are returned; what was open is closed.
+
+        Raises:
+            LeoDriveError: it cannot be read there. What was open stays open, and the other one is closed.
+        """
         with self.lock:
+            try:
+                clip = recording.clip(moment.at, moment.seconds, moment.frames, moment.camera)
+            except LeoDriveError:
+                recording.close()
+                raise
             if self.conversation is not None:
                 self.conversation.stop()
             if self.recording is not None:
                 self.recording.close()
             self.recording, self.conversation = recording, Conversation()
-            self.shown = None
             self.clips.clear()
             self.recent.clear()
+            self.at = moment.at
+            self.clips[moment] = clip
+            return self.look_at(moment)
 
     def require_recording(self) -> Recording:
         """What is open.

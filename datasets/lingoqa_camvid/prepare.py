@@ -20,17 +20,16 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-import pandas as pd
 import typer
 from PIL import Image, ImageOps
 
 from leo_drive.data.lingoqa import COLUMNS, Segment, read_part
-from leo_drive.data.mirror import mirror_text
+from leo_drive.data.mirror import MIRRORED, mirror_text
+from leo_drive.data.tables import write_table
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
 from leo_drive.terminal import one_line_errors, out, progress
 
-MIRRORED = "-mirrored"
 JPEG_QUALITY = 95
 
 
@@ -57,7 +56,7 @@ def prepare(source: Path, folder: Path, held_out: list[str], mirror: bool) -> di
     counts = {}
     for split, chosen in parts.items():
         rows = write_pictures(source, folder / split, split, chosen, mirror and split == "train")
-        save(pd.DataFrame(rows, columns=list(COLUMNS)), folder / split / f"{split}.parquet")
+        write_table(rows, COLUMNS, folder / split / f"{split}.parquet")
         counts[split] = len(rows)
     return counts
 
@@ -138,13 +137,6 @@ def flip(source: Path, target: Path) -> None:
     except OSError:
         raise InputError(f"{source}: not a readable image; get it again") from None
     mirrored.save(target, quality=JPEG_QUALITY)  # of no consequence to a PNG
-
-
-def save(table: pd.DataFrame, path: Path) -> None:
-    """Write beside its place and move there, so that a half-written table never has its name."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    table.to_parquet(unfinished, index=False)
-    unfinished.replace(path)
 
 
 def main(

@@ -12,6 +12,7 @@ from leo_drive.annotation.export import answered
 from leo_drive.annotation.pictures import Pictures
 from leo_drive.clips.clip import Clip
 from leo_drive.data.lingoqa import COLUMNS
+from leo_drive.data.tables import write_table
 
 _YES_NO = ("yes", "no")
 
@@ -44,11 +45,9 @@ def export_lingoqa(rows: pd.DataFrame, out: Path, to: Path) -> int:
             values = _YES_NO if row["kind"] == "yes_no" else choices.get(row["question_id"], ())
             if row["kind"] in ("yes_no", "choice") and isinstance(row["value"], str):
                 kinds.append((question_id, row["question_id"], row["value"], list(values)))
-    pd.DataFrame(kinds, columns=["question_id", "kind", "value", "choices"]).to_parquet(
-        to / "train_kinds.parquet", index=False
-    )
+    write_table(kinds, ("question_id", "kind", "value", "choices"), to / "train_kinds.parquet")
     # Last, so that a part with its table is whole.
-    pd.DataFrame(table, columns=list(COLUMNS)).to_parquet(to / "train.parquet", index=False)
+    write_table(table, COLUMNS, to / "train.parquet")
     return len(table)
 
 

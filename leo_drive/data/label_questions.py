@@ -12,11 +12,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from leo_drive.data.synthetic.findings import Finding, yes
+from leo_drive.data.synthetic import findings
+from leo_drive.data.synthetic.findings import Finding
 from leo_drive.data.synthetic.labels import (
     BUILDING,
     CYCLIST,
     FENCE,
+    OTHER,
     PEDESTRIAN,
     ROAD,
     SKY,
@@ -49,13 +51,12 @@ _PRESENT = {
     "tree": (TREE, 0.0008, 0.02),
     "building": (BUILDING, 0.0008, 0.03),
 }
-_PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians"}
 _SIDED = 0.0008
 # Of a side's pixels in all: at most so many elsewhere, at least so many on each side.
 _ONE_SIDE, _BOTH_SIDES = 0.15, 0.25
 # A person's height as a share of the picture's.
 _FAR, _CLOSE = 0.075, 1 / 6
-_BACKGROUND, _AHEAD_OF_NEXT = 0.18, 1.35
+_BACKGROUND = 0.18
 # Of the picture, in a street: little road means that it is full.
 _CROWDED, _OPEN = 0.22, 0.34
 # Of the middle of the picture.
@@ -77,7 +78,7 @@ def label_questions(labels: np.ndarray, rng: np.random.Generator) -> list[Questi
         'left'
     """
     asked = []
-    for kind, subject, value, sentence in _findings(labels):
+    for kind, subject, value, sentence in label_findings(labels):
         ways = _ASKED_AS.get((kind, subject)) or wordings(kind, subject)
         text = ways[int(rng.integers(len(ways)))]
         answer = sentence if rng.random() < 0.5 else short_answer(kind, value, sentence)
@@ -85,35 +86,33 @@ def label_questions(labels: np.ndarray, rng: np.random.Generator) -> list[Questi
     return asked
 
 
-def _findings(labels: np.ndarray) -> Iterator[Finding]:
-    shares = np.bincount(labels.ravel(), minlength=12) / labels.size
+def label_findings(labels: np.ndarray) -> Iterator[Finding]:
+    """Every answer that the map settles.
+
+    Args:
+        labels: as `label_questions` has them.
+    """
+    shares = np.bincount(labels.ravel(), minlength=OTHER + 1) / labels.size
     for subject, (label, absent, present) in _PRESENT.items():
         if absent < shares[label] < present:
             continue
         there = shares[label] >= present
-        sentence = f"Yes, there is a {subject}." if there else f"No, there is no {subject}."
-        yield Finding("presence", subject, yes(there), sentence)
+        yield findings.presence(subject, there)
         if subject in ("pedestrian", "cyclist"):
-            sentence = f"No, there is a {subject}." if there else f"Yes, there is no {subject}."
-            yield Finding("absence", subject, yes(not there), sentence)
-    for subject, plural in _PLURALS.items():
+            yield findings.absence(subject, there)
+    for subject in ("vehicle", "pedestrian"):
         if value := _side(labels == _PRESENT[subject][0]):
-            where = "on both sides" if value == "both" else f"on the {value}"
-            yield Finding("side", subject, value, f"The {plural} are {where}.")
-    yield from _background(shares)
+            yield findings.side(subject, value)
+    sizes = {"buildings": shares[BUILDING], "trees": shares[TREE], "sky": shares[SKY]}
+    yield from findings.background(sizes, _BACKGROUND)
     tallest = _tallest(labels == PEDESTRIAN)
     if not _FAR < tallest < _CLOSE:
-        close = tallest >= _CLOSE
-        sentence = "Yes, a pedestrian is close." if close else "No, there is no pedestrian close to us."
-        yield Finding("near", "pedestrian", yes(close), sentence)
+        yield findings.near("pedestrian", tallest >= _CLOSE)
     ahead = _part(labels == VEHICLE, *_MIDDLE)
     if not _NOTHING_AHEAD < ahead < _AHEAD:
-        there = ahead >= _AHEAD
-        sentence = "Yes, there is a vehicle ahead." if there else "No, there is no vehicle directly ahead."
-        yield Finding("vehicle_ahead", "", yes(there), sentence)
+        yield findings.vehicle_ahead(ahead >= _AHEAD)
     if not _CROWDED < shares[ROAD] < _OPEN:
-        value = "open" if shares[ROAD] >= _OPEN else "crowded"
-        yield Finding("traffic", "", value, f"The road ahead is {value}.")
+        yield findings.traffic("open" if shares[ROAD] >= _OPEN else "crowded")
 
 
 def _side(mask: np.ndarray) -> str | None:
@@ -126,13 +125,6 @@ def _side(mask: np.ndarray) -> str | None:
     if less >= _BOTH_SIDES:
         return "both"
     return ("left" if left > right else "right") if less <= _ONE_SIDE else None
-
-
-def _background(shares: np.ndarray) -> Iterator[Finding]:
-    sizes = {"buildings": shares[BUILDING], "trees": shares[TREE], "sky": shares[SKY]}
-    first, second = sorted(sizes, key=lambda name: -sizes[name])[:2]
-    if sizes[first] >= _BACKGROUND and sizes[first] >= _AHEAD_OF_NEXT * sizes[second]:
-        yield Finding("background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}.")
 
 
 def _tallest(mask: np.ndarray) -> float:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+MIRRORED = "-mirrored"
+"""Ends the name of a drive, segment or question that is another one mirrored."""
+
 # "Right" that is no side: it stays.
 _NO_SIDE = r"right (?:now|away|of way|there|here)\b|all right\b"
 _SIDE = re.compile(rf"(?P<same>\b(?:{_NO_SIDE}))|\b(?P<side>left|right)(?=(?:hand|most|wards?)?\b)", re.I)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from leo_drive.data.synthetic import write_dataset
+from leo_drive.data.synthetic import OVER_TIME, write_dataset
 from leo_drive.errors import InputError
-from training.recipe import read_recipe
+from leo_drive.yaml_files import read_yaml
+from training import ablate_plan
+from training.recipe import DataSource, read_recipe
 from training.train import train
 
 RECIPES = sorted((Path(__file__).parent.parent.parent / "training" / "recipes").glob("*.yaml"))
@@ -15,6 +17,18 @@ RECIPES = sorted((Path(__file__).parent.parent.parent / "training" / "recipes").
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_that_ship_are_valid(path):
     assert read_recipe(path).train
+
+
+def test_single_frames_are_asked_nothing_that_takes_several():
+    recipes = [read_recipe(path) for path in RECIPES]
+    sources = [s for recipe in recipes if recipe.answer_weight for s in recipe.data]
+    ablations = Path(ablate_plan.__file__).parent / "recipes/ablations/nano.yaml"
+    for stage in read_yaml(ablations, ablate_plan.Plan, "a plan").stages.values():
+        sources += [DataSource(**source) for source in stage["data"]]
+    single = [s for s in sources if s.root.name == "single"]
+    assert len(single) == 3
+    for source in single:
+        assert set(source.without_kinds) == {*OVER_TIME, "description"} and source.frames == 1
 
 
 @pytest.mark.parametrize(

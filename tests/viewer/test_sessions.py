@@ -25,7 +25,7 @@ MOMENTS = [Moment(k / 2, 0.5, 2) for k in range(1, 9)]
 def session(tmp_path):
     path = numbered.write(tmp_path / "drive.mp4", numbered.Kind())
     session = Session(None, tmp_path / "session")
-    session.open(Recording(open_source(path), "drive", None))
+    session.open(Recording(open_source(path), "drive", None), MOMENTS[0])
     yield session
     session.close()
 
@@ -74,7 +74,7 @@ def test_an_export_never_takes_frames_of_what_was_opened_meanwhile(session, tmp_
 
     def clip_at(moment):
         if moment == MOMENTS[1]:
-            session.open(Recording(open_source(other), "other", None))
+            session.open(Recording(open_source(other), "other", None), MOMENTS[0])
         return session.clip_at(recording, moment)
 
     with pytest.raises(InputError, match="drive: another clip has been opened"):

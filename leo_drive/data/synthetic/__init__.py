@@ -12,7 +12,7 @@ from leo_drive.data.synthetic.clips import FRAME_TIMES, SyntheticClip, clip, cli
 from leo_drive.data.synthetic.dataset import drive_seed, write_dataset, write_video
 from leo_drive.data.synthetic.descriptions import OPEN_KINDS
 from leo_drive.data.synthetic.labels import COARSE, LABELS, PALETTE
-from leo_drive.data.synthetic.questions import ACTION_KINDS, CHOICES, Question
+from leo_drive.data.synthetic.questions import CHOICES, OVER_TIME, Question
 from leo_drive.data.synthetic.render import Frame, render
 from leo_drive.data.synthetic.sampling import SITUATIONS, sample_drive
 from leo_drive.data.synthetic.sheet import contact_sheet, overview
@@ -20,12 +20,12 @@ from leo_drive.data.synthetic.wording import wordings
 from leo_drive.data.synthetic.world import Drive
 
 __all__ = [
-    "ACTION_KINDS",
     "CHOICES",
     "COARSE",
     "FRAME_TIMES",
     "LABELS",
     "OPEN_KINDS",
+    "OVER_TIME",
     "PALETTE",
     "SITUATIONS",
     "Balance",

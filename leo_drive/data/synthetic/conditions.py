@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leo_drive.data.synthetic.facts import HIDDEN, Facts
-from leo_drive.data.synthetic.findings import Finding, yes
+from leo_drive.data.synthetic.findings import Finding, absence, near, yes
 
 ABSENT = ("pedestrian", "cyclist", "traffic light")
 """What is also asked about by its absence."""
@@ -29,19 +29,17 @@ def conditions(f: Facts) -> Iterator[Finding]:
     look = f.drive.look
     # Free where no vehicle is near the way either: those beside it leave the question open.
     if f.vehicle_ahead or (f.vehicle_ahead is False and not _vehicles_about(f)):
-        told = ("Yes, there is no vehicle ahead.", "No, there is a vehicle ahead.")
-        yield Finding("condition", "free road", yes(not f.vehicle_ahead), told[f.vehicle_ahead])
+        told = "No, there is a vehicle ahead." if f.vehicle_ahead else "Yes, there is no vehicle ahead."
+        yield Finding("condition", "free road", yes(not f.vehicle_ahead), told)
     for subject in ABSENT:
         if (present := f.presence[subject]) is not None:
-            told = (f"Yes, there is no {subject}.", f"No, there is a {subject}.")
-            yield Finding("absence", subject, yes(not present), told[present])
+            yield absence(subject, present)
     for subject in NEAR:
         seen = [s for s in f.of(subject) if s.share > HIDDEN]
         # A bicycle that leans on a wall is no cyclist.
         close = any(s.plain and s.gap <= _CLOSE and s.actor and s.actor.role != "parked" for s in seen)
         if close or all(s.gap >= _FAR for s in seen):
-            told = (f"No, there is no {subject} close to us.", f"Yes, a {subject} is close.")
-            yield Finding("near", subject, yes(close), told[close])
+            yield near(subject, close)
     # By day only: in the dark, rain is hard to see and fog harder.
     day, wet = look.time_of_day == "day", look.weather == "rain"
     if day:
@@ -52,8 +50,8 @@ def conditions(f: Facts) -> Iterator[Finding]:
         yield Finding("condition", "night", yes(night), "Yes, it is night." if night else "No, it is day.")
     if day and not wet:
         poor = look.weather == "fog"
-        told_view = "Yes, there is fog." if poor else "No, the view is good."
-        yield Finding("condition", "poor view", yes(poor), told_view)
+        told = "Yes, there is fog." if poor else "No, the view is good."
+        yield Finding("condition", "poor view", yes(poor), told)
 
 
 def _vehicles_about(f: Facts) -> bool:

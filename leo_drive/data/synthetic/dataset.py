@@ -15,22 +15,20 @@ from pathlib import Path
 
 import av
 import cv2
-import pandas as pd
 
-from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.data.synthetic.balance import Balance
 from leo_drive.data.synthetic.clips import clip_of
 from leo_drive.data.synthetic.questions import Question
 from leo_drive.data.synthetic.render import render
 from leo_drive.data.synthetic.sampling import sample_drive
 from leo_drive.data.synthetic.world import Drive
+from leo_drive.data.tables import PartTables
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import replacing, writable_folder
 
 JPEG_QUALITY = 92
 MOST_FRAMES = 9
 """Of a clip: two a second."""
-KIND_COLUMNS = ["question_id", "kind", "subject", "value", "choices"]
 
 
 @dataclass(frozen=True)
@@ -120,29 +118,21 @@ def write_dataset(
     if not split.isidentifier():
         raise InputError(f"{out}: the split's name must be a plain word, got {split!r}")
     writable_folder(out)
-    table, kinds = out / f"{split}.parquet", out / f"{split}_kinds.parquet"
-    for path in (table, kinds):
+    for path in (out / f"{split}.parquet", out / f"{split}_kinds.parquet"):
         if path.exists():
             raise InputError(f"{path}: there is a data set already; choose another folder or remove it")
     jobs = [_Job(str(out), split, seed, i, tuple(size), video, labels, frames) for i in range(clips)]  # type: ignore[arg-type]
-    balance, rows, kind_rows = Balance(), [], []
+    balance, tables = Balance(), PartTables()
     # Closed at once when interrupted, not when the garbage collector comes by: processes run in it.
     with closing(_run(jobs, workers)) as made:
         for done, (job, questions) in enumerate(zip(jobs, made, strict=True), start=1):
             images = [f"images/{split}/{job.segment}/{i}.jpg" for i in range(frames)]
             for number, question in enumerate(questions):
-                if not balance.take(question):
-                    continue
-                name = f"{job.segment}-{number:02d}"
-                rows.append((name, job.segment, images, question.text, question.answer))
-                kind_rows.append(
-                    (name, question.kind, question.subject, question.value, list(question.choices))
-                )
+                if balance.take(question):
+                    tables.add(f"{job.segment}-{number:02d}", job.segment, images, question)
             if progress is not None:
                 progress(done, clips)
-    _save(pd.DataFrame(kind_rows, columns=KIND_COLUMNS), kinds)
-    _save(pd.DataFrame(rows, columns=list(COLUMNS)), table)
-    return table
+    return tables.write(out, split)
 
 
 def _run(jobs: list[_Job], workers: int) -> Generator[list[Question], None, None]:
@@ -181,11 +171,6 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _save(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as unfinished:
-        table.to_parquet(unfinished, index=False)
 
 
 def write_video(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from leo_drive.data.synthetic import labels
+from leo_drive.data.synthetic import findings, labels
 from leo_drive.data.synthetic.conditions import conditions, crowding, motion
 from leo_drive.data.synthetic.descriptions import open_answers
 from leo_drive.data.synthetic.facts import HIDDEN, Facts, colours_are_plain, side_of
-from leo_drive.data.synthetic.findings import Finding, yes
+from leo_drive.data.synthetic.findings import PLURALS, Finding, yes
 from leo_drive.data.synthetic.judgement import judgement
 from leo_drive.data.synthetic.traffic import COLOURS
 from leo_drive.data.synthetic.wording import wordings
@@ -53,10 +54,11 @@ _FEWER: dict[tuple[str, str], tuple[str, ...]] = {
     ("justification", "stopping"): CHOICES["justification"][:3],
 }
 """Of a kind and subject that cannot have all values of the kind."""
-ACTION_KINDS = (
-    "ego_motion", "ego_speed", "lead_braking", "approaching", "attention", "what_to_do", "justification",
-    "moving", "hazard", "which_hazard",
+OVER_TIME = (
+    "ego_motion", "ego_speed", "approaching", "justification", "what_to_do", "moving", "hazard",
+    "which_hazard",
 )  # fmt: skip
+"""Kinds that take several frames: of a single one, their answers need not be true."""
 _DISTANCES = {"close": "close", "medium": "at a medium distance", "far": "far away"}
 _ROADS = {
     "city": "city street",
@@ -64,7 +66,6 @@ _ROADS = {
     "rural": "country road",
     "highway": "motorway",
 }
-_PLURALS = {"vehicle": "vehicles", "pedestrian": "pedestrians", "cyclist": "cyclists"}
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,14 @@ class Question:
 
 def _scenery(f: Facts) -> Iterator[Finding]:
     yield from _presence(f)
-    for group, plural in _PLURALS.items():
+    for group, plural in PLURALS.items():
         seen = [s for s in f.of(group) if s.share > HIDDEN]
         plain = [s for s in seen if s.plain]
         side = side_of(seen if len(plain) == len(seen) else [])
         if side is None and plain and {"left", "right"} <= {str(side_of([s])) for s in plain}:
             side = "both"
         if side:
-            where = "on both sides" if side == "both" else f"on the {side}"
-            yield Finding(
-                "side",
-                group,
-                side,
-                f"The {plural} are {where}." if len(plain) > 1 else f"The {group} is {where}.",
-            )
+            yield findings.side(group, side, several=len(plain) > 1)
         if len(plain) >= 4 or len(plain) == len(seen):
             number = COUNTS[min(4, len(plain))]
             verb = "is" if number == "one" else "are"
@@ -129,33 +124,17 @@ def _presence(f: Facts) -> Iterator[Finding]:
     for subject, present in f.presence.items():
         if present is None:
             continue
-        article = "an" if subject[0] in "aeiou" else "a"
-        if not present:
-            yield Finding("presence", subject, "no", f"No, there is no {subject}.")
-            continue
-        where = ""
-        if subject in _PLURALS:
-            seen = [s for s in f.of(subject) if s.share > HIDDEN]
-            side = side_of(seen) if all(s.plain for s in seen) else None
-            if side in ("left", "right"):
-                where = f" on the {side}"
-            if len(seen) > 1:
-                yield Finding(
-                    "presence",
-                    subject,
-                    "yes",
-                    f"Yes, there are {_PLURALS[subject]}{where or (' on both sides' if side else '')}.",
-                )
-                continue
-        yield Finding("presence", subject, "yes", f"Yes, there is {article} {subject}{where}.")
+        seen = [s for s in f.of(subject) if s.share > HIDDEN] if present and subject in PLURALS else []
+        side, several = side_of(seen) if all(s.plain for s in seen) else None, len(seen) > 1
+        where = f" on the {side}" if side in ("left", "right") else ""
+        if several and side == "both":
+            where = " on both sides"
+        yield findings.presence(subject, present, where, several)
 
 
 def _ahead_facts(f: Facts) -> Iterator[Finding]:
     if f.vehicle_ahead is not None:
-        full = (
-            "Yes, there is a vehicle ahead." if f.vehicle_ahead else "No, there is no vehicle directly ahead."
-        )
-        yield Finding("vehicle_ahead", "", yes(f.vehicle_ahead), full)
+        yield findings.vehicle_ahead(f.vehicle_ahead)
     if f.lead is None or f.lead.seen.actor is None:
         return
     if value := _distance(f.lead.gap):
@@ -197,9 +176,7 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
         "trees": f.shares[labels.TREE],
         "sky": f.shares[labels.SKY],
     }
-    first, second = sorted(sizes, key=lambda k: -sizes[k])[:2]
-    if sizes[first] > 0.12 and sizes[first] > 1.35 * sizes[second]:
-        yield Finding("background", "", first, "Mostly the sky." if first == "sky" else f"Mostly {first}.")
+    yield from findings.background(sizes, least=0.12)
     look = f.drive.look
     dim = look.time_of_day != "day"
     told = {
@@ -224,12 +201,12 @@ def _surroundings(f: Facts) -> Iterator[Finding]:
     share = sum(s.share for s in vehicles)
     plain = sum(s.plain for s in vehicles)
     if plain >= 4 or (plain >= 3 and share > 0.08):
-        yield Finding("traffic", "", "crowded", "The road ahead is crowded.")
+        yield findings.traffic("crowded")
         # Parked vehicles leave a road narrow, but not busy.
         if sum(s.plain and s.actor is not None and s.actor.role != "parked" for s in vehicles) >= 3:
             yield from crowding(True)
     elif len(vehicles) <= 1 and share < 0.02:
-        yield Finding("traffic", "", "open", "The road ahead is open.")
+        yield findings.traffic("open")
         yield from crowding(False)
     road = _ROADS[f.drive.place]
     yield Finding("road_type", "", road, f"We are on a {road}.")
@@ -302,8 +279,7 @@ def short_answer(kind: str, value: str, full: str) -> str:
 def ask(f: Facts) -> list[Question]:
     """Every question that the clip settles, one wording each; the wording never depends on the answer."""
     out: list[Question] = []
-    sources: tuple[Callable[[Facts], Iterator[Finding]], ...] = (_scenery, _action)
-    for number, (kind, subject, value, full) in enumerate(item for source in sources for item in source(f)):
+    for kind, subject, value, full in chain(_scenery(f), _action(f)):
         # Its own stream for each kind and subject, so that no other finding can shift the choice of words.
         key = [ord(c) for c in f"{kind} {subject}"]
         rng = generator(f.drive.seed, 77, *key)
@@ -312,7 +288,6 @@ def ask(f: Facts) -> list[Question]:
         answer = full if rng.random() < 0.5 else short_answer(kind, value, full)
         choices = _FEWER.get((kind, subject), CHOICES[kind])
         out.append(Question(kind, subject, text, answer, value, choices))
-        del number
     rng = generator(f.drive.seed, 78)
     for kind, subject, answer in open_answers(f):
         ways = wordings(kind, subject)
