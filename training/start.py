@@ -63,7 +63,8 @@ def finish_model(
     if recipe.lora:
         leo.language_model = leo.language_model.merge_and_unload()
     elif recipe.sharded:
-        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        # DeepSpeed gathers them in the main process alone.
+        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
         state = {n.removeprefix("leo."): t for n, t in whole.items() if n.startswith("leo.")}
         # Gathered from all processes, tied weights have become two.
         state = {n: t for n, t in state.items() if n not in leo.all_tied_weights_keys}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, cast
@@ -140,9 +141,11 @@ def train(recipe: Recipe) -> Path:
     """Run the stage, or go on where it stopped, and return the finished model's folder.
 
     Raises:
-        InputError: the recipe, its model or its data cannot be used.
+        InputError: the recipe, its model or its data cannot be used, or DeepSpeed is not installed.
         LeoDriveError: a loss that is not a number, or a disk that is full.
     """
+    if recipe.deepspeed and not find_spec("deepspeed"):
+        raise InputError("DeepSpeed is not installed: pip install 'leo-drive[deepspeed]'")
     state = PartialState(cpu=not torch.cuda.is_available())
     set_seed(recipe.seed)
     writable_folder(recipe.output)

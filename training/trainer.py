@@ -167,6 +167,15 @@ class LeoTrainer(Trainer):
         with torch.no_grad():
             return self.compute_loss(model, inputs, num_items_in_batch=answers).detach(), None, None
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        # DeepSpeed gathers a tied weight under each of its names, and safetensors refuses the second.
+        if state_dict is not None:
+            tied = {
+                f"leo.{name}" for name in self.accelerator.unwrap_model(self.model).leo.all_tied_weights_keys
+            }
+            state_dict = {name: tensor for name, tensor in state_dict.items() if name not in tied}
+        super()._save(output_dir, state_dict)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds each loss by itself, averaged over the steps since the last record, and the answers read."""
         if "loss" in logs and self._sums:

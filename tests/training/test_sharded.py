@@ -4,10 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import torch
 
+from leo_drive.errors import InputError
 from leo_drive.model import LeoForConditionalGeneration
 from tests.training.conftest import losses
 from training.recipe import read_recipe
@@ -16,25 +19,37 @@ from training.train import train
 ROOT = Path(__file__).parents[2]
 
 
-def launch(recipe: Path) -> None:
+FSDP = {"version": 2, "reshard_after_forward": True, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}
+
+
+def launch(module: str, recipe: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    command += ["-m", "tests.training.fsdp_on_cpu", str(recipe)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += ["-m", module, str(recipe)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_fsdp_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, recipe_file):
+@pytest.mark.parametrize(
+    ("module", "sharding"),
+    [
+        ("tests.training.fsdp_on_cpu", {"fsdp": FSDP}),
+        ("training.train", {"deepspeed": str(ROOT / "training/recipes/zero3.json")}),
+    ],
+    ids=["fsdp", "deepspeed"],
+)
+def test_it_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, recipe_file, module, sharding):
+    if "deepspeed" in sharding:
+        pytest.importorskip("deepspeed", reason="pip install 'leo-drive[deepspeed]'; it needs a C++ compiler")
     options = {"batch_size": 4, "dense_weight": 0, "train": ["projectors", "language_model"]}
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
-    fsdp = {"version": 2, "reshard_after_forward": True, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}
-    recipe = recipe_file(tmp_path / "sharded", fsdp=fsdp, **options)
+    recipe = recipe_file(tmp_path / "sharded", **sharding, **options)
     run = tmp_path / "sharded" / "run"
-    launch(recipe)
+    launch(module, recipe)
     # As if it had been stopped after its first checkpoint.
     shutil.rmtree(run / "model")
     shutil.rmtree(run / "checkpoints" / "checkpoint-4")
-    launch(recipe)
+    launch(module, recipe)
     whole, sharded = losses(tmp_path / "one" / "run"), losses(run)
     assert [step for step, *_ in sharded] == [step for step, *_ in whole]
     for (_, ours, _), (_, theirs, _) in zip(sharded, whole, strict=True):
@@ -44,3 +59,9 @@ def test_fsdp_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, 
     found = LeoForConditionalGeneration.from_pretrained(run / "model").state_dict()
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, atol=2e-4, rtol=1e-3, msg=name)
+
+
+@pytest.mark.skipif(find_spec("deepspeed") is not None, reason="DeepSpeed is installed")
+def test_without_deepspeed_a_recipe_that_needs_it_says_what_to_install(recipe_file):
+    with pytest.raises(InputError, match=r"pip install 'leo-drive\[deepspeed\]'"):
+        train(read_recipe(recipe_file(deepspeed=str(ROOT / "training/recipes/zero3.json"))))
