@@ -34,8 +34,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# make train-nano REAL=lingoqa_camvid has it learn from real drives too.
 train-nano: $(READY)
-	$(BIN)/python -m training.nano
+	$(BIN)/python -m training.nano $(if $(REAL),--real $(REAL))
 
 clean:
 	rm -rf $(VENV) build dist runs demo

@@ -64,13 +64,14 @@ def draw(
         )
 
 
-def split_real(source: Path, held_out: str, out_dir: Path = REAL) -> None:
-    """Real drives as training parts, mirrored too, one drive kept to measure on."""
-    if (out_dir / "val" / "val.parquet").is_file():
+def split_real(source: Path, held_out: str | None, out_dir: Path = REAL) -> None:
+    """Real drives as training parts, mirrored too, one drive kept to measure on or none."""
+    last_written = out_dir / ("val/val.parquet" if held_out else "train/train.parquet")
+    if last_written.is_file():
         return
     prepare = Path("datasets/lingoqa_camvid/prepare.py")
-    command = [sys.executable, str(prepare), str(source), "--out", str(out_dir), "--hold-out", held_out]
-    subprocess.run([*command, "--mirror"], check=True)
+    command = [sys.executable, str(prepare), str(source), "--out", str(out_dir), "--mirror"]
+    subprocess.run([*command, *(["--hold-out", held_out] if held_out else [])], check=True)
 
 
 def copy_real(copies: int) -> None:
@@ -95,7 +96,9 @@ def main(
     real: Annotated[
         Path | None, typer.Option(help="Real drives, in the layout of datasets/lingoqa_camvid.")
     ] = None,
-    held_out: Annotated[str, typer.Option(help="The real drive that is only measured on.")] = "0006R0",
+    held_out: Annotated[
+        str | None, typer.Option(help="The real drive that is only measured on; '' for none.")
+    ] = "0006R0",
     single: Annotated[int, typer.Option(help="Single frames to see and to align on.")] = 16000,
     clips: Annotated[int, typer.Option(help="Clips of five frames for stage 2.")] = 4000,
     copies: Annotated[int, typer.Option(help="Changed copies of each real clip.")] = COPIES,
@@ -121,7 +124,7 @@ def main(
     ).save_pretrained(shipped)
     LeoProcessor.from_pretrained(recipe.output / "model").save_pretrained(shipped)
     measure(shipped, RUNS / "data/val", RUNS / "report")
-    if real is not None:
+    if real is not None and held_out:
         measure(shipped, REAL / "val", RUNS / "report_real")
     if install:
         for file in shipped.iterdir():
