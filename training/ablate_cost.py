@@ -19,7 +19,8 @@ from leo_drive.terminal import progress
 from training.ablate_plan import DATA, Study, Trial, open_study
 from training.ablate_run import draw_all, start_model
 from training.recipe import Recipe
-from training.train import last_whole_checkpoint, train
+from training.run_folder import last_whole_checkpoint
+from training.train import train
 
 _CLIPS = 8
 _STEPS = 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,32 +17,17 @@ from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import out, progress
 from training.data import QuestionClips
 from training.labelled import LabelledFrames
+from training.lengths import Lengths, measure
 from training.new_model import NEW_MODELS
-from training.recipe import DataSource, Recipe
+from training.recipe import Recipe
 from training.sources import read_source
 from training.start import apply_settings, texts
+from training.train import draw_weights, open_sources, total_steps
 
 _BINS = 10
 _BAR = 40
 # What a matrix product of the model's own sizes reaches of one large product, seen on CPUs and GPUs alike.
 _UTILISATION = 0.4
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Token counts of a source's passes: a clip's frames with the most conversations that are packed.
-
-    Attributes:
-        longest_alone: tokens of the longest single conversation with its frames; what must fit the context.
-        longest: what to call it.
-        passes: of every example, (examples,).
-        tiles: of every example, (examples,).
-    """
-
-    longest_alone: int
-    longest: str
-    passes: np.ndarray
-    tiles: np.ndarray
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -57,14 +41,15 @@ def check_recipe(recipe: Recipe) -> None:
     problems: list[str] = []
     if not recipe.answer_weight:
         sources = [LabelledFrames(source, processor, recipe.augmentation) for source in recipe.data]
-        clips, tokens_per_clip, tiles_per_clip = sum(map(len, sources)), 0.0, 1.0
-        out.print(f"{clips} pictures with label maps, one tile each; the language model is not run")
+        clips, tokens_per_clip, tiles_per_clip = [len(source) for source in sources], 0.0, 1.0
+        out.print(f"{sum(clips)} pictures with label maps, one tile each; the language model is not run")
     else:
-        lengths = [_lengths(recipe, source, processor) for source in (*recipe.data, *recipe.validation)]
+        asked = open_sources(recipe, (*recipe.data, *recipe.validation), processor)
+        lengths = [found for clips in asked if isinstance(clips, QuestionClips) and (found := measure(clips))]
         problems = _print_lengths(recipe, lengths, config)
         own = lengths[: len(recipe.data)]
-        clips = sum(len(x.passes) for x in own)
-        weights = np.array([source.weight for source in recipe.data])
+        clips = [len(x.passes) for x in own]
+        weights = np.array(draw_weights(recipe, clips))
         shares = weights / weights.sum()
         tokens_per_clip = float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True)))
         tiles_per_clip = float(sum(s * x.tiles.mean() for s, x in zip(shares, own, strict=True)))
@@ -95,26 +80,11 @@ def _check_files(recipe: Recipe) -> list[str]:
     for source in (*recipe.data, *recipe.validation):
         examples = read_source(source, labels=recipe.dense_weight > 0)
         with progress(f"reading {source.root}") as update:
-            report = check_examples(examples, full=True, progress=update)
+            report = check_examples(examples, full=True, one_size=False, progress=update)
         first, *wrong = report.lines()
         out.print(f"{source.root}: {first}", highlight=False, markup=False)
         problems += [f"{source.root}: {line}" for line in wrong]
     return problems
-
-
-def _lengths(recipe: Recipe, source: DataSource, processor: LeoProcessor) -> Lengths:
-    clips = QuestionClips(source, processor, recipe.max_questions)
-    passes, tiles, longest_alone, longest = [], [], 0, ""
-    with progress(f"counting tokens of {source.root}") as update:
-        for i, example in enumerate(clips.examples):
-            prefix, own = clips.token_counts(i)
-            counts = sorted(own, reverse=True)
-            passes.append(prefix + sum(counts[: recipe.max_questions]))
-            tiles.append(sum(clips.tile_counts(example)))
-            if prefix + counts[0] > longest_alone:
-                longest_alone, longest = prefix + counts[0], f"{source.root}, {example.example_id}"
-            update(i + 1, len(clips))
-    return Lengths(longest_alone, longest, np.array(passes), np.array(tiles))
 
 
 def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig) -> list[str]:
@@ -126,22 +96,22 @@ def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig
     out.print(table)
     for source, x in zip((*recipe.data, *recipe.validation), lengths, strict=True):
         out.print(
-            f"{source.root}: {x.tiles.mean():.1f} tiles x {config.tokens_per_tile} tokens an example, "
-            f"{x.passes.mean():.0f} tokens a pass; the longest conversation takes {x.longest_alone}",
+            f"{source.root}: {_range(x.frames)} frames and {x.tiles.mean():.1f} tiles x "
+            f"{config.tokens_per_tile} tokens an example, {x.passes.mean():.0f} tokens a pass; the longest "
+            f"conversation takes {x.longest_alone} ({x.longest.removeprefix(f'{source.root}, ')})",
             highlight=False,
             markup=False,
         )
-    return [
-        f"{x.longest}: takes {x.longest_alone} tokens, the context holds {config.context_length}; "
-        f"use fewer frames or max_tiles"
-        for x in lengths
-        if x.longest_alone > config.context_length
-    ]
+    return [problem for x in lengths if (problem := x.problem(config.context_length))]
 
 
-def _print_costs(recipe: Recipe, config: LeoConfig, clips: int, tokens: float, tiles: float) -> None:
-    from training.train import total_steps
+def _range(ends: tuple[int, int]) -> str:
+    return f"{ends[0]}" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
+
+def _print_costs(
+    recipe: Recipe, config: LeoConfig, clips: Sequence[int], tokens: float, tiles: float
+) -> None:
     with init_empty_weights():
         leo = LeoForConditionalGeneration(config)
     sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}

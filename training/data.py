@@ -50,6 +50,8 @@ class QuestionClips:
     """The examples of a source; a draw packs up to `max_questions` of an example's conversations.
 
     Args:
+        every: an example with more conversations is several items, which have all of them between them;
+            otherwise it is one, of whose conversations each draw takes some.
         dense: give label maps too.
         cache: where the encodings of all its pictures lie; then samples hold features instead of pixels.
     """
@@ -59,6 +61,7 @@ class QuestionClips:
         source: DataSource,
         processor: LeoProcessor,
         max_questions: int,
+        every: bool = False,
         dense: bool = False,
         augmentation: Augmentation = Augmentation(),  # noqa: B008  (frozen)
         cache: VisionCache | None = None,
@@ -69,14 +72,22 @@ class QuestionClips:
         counts = Counter(turns[0].kind for e in self.examples for turns in e.conversations)
         # A kind that is asked a hundred times as often is drawn ten times as often.
         self.draw_weights = {kind: n**-0.5 for kind, n in counts.items()}
+        self.items = list(self._items(max_questions if every else None))
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.items)
+
+    def _items(self, most: int | None) -> Iterator[tuple[Example, Sequence[Conversation]]]:
+        """Every example with its conversations, with at most so many at a time."""
+        for example in self.examples:
+            parts = 1 if most is None else -(-len(example.conversations) // most)
+            for i in range(parts):
+                yield example, example.conversations[i::parts]
 
     def length(self, index: int) -> int:
         """About how many tokens the item can have."""
-        example = self.examples[index]
-        texts = [sum(len(qa.question) + len(qa.answer) for qa in turns) for turns in example.conversations]
+        example, conversations = self.items[index]
+        texts = [sum(len(qa.question) + len(qa.answer) for qa in turns) for turns in conversations]
         text = sum(sorted(texts, reverse=True)[: self.max_questions]) // _CHARACTERS_A_TOKEN
         frames = len(example.pictures)
         return text + frames * self._max_tiles(frames) * self.processor.leo.tokens_per_tile
@@ -91,14 +102,14 @@ class QuestionClips:
 
     def token_counts(self, index: int) -> tuple[int, list[int]]:
         """Of the prefix, and of each conversation after it."""
-        example = self.examples[index]
-        read = self._turns(example, example.conversations, self.tile_counts(example))
+        example, conversations = self.items[index]
+        read = self._turns(example, conversations, self.tile_counts(example))
         own = [sum(len(ids) for turn in turns for ids in turn) for _, turns in read]
         return len(read[0][0].prefix), own
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """The example with some of its conversations."""
-        example = self.examples[index]
+        example, conversations = self.items[index]
         tiles: list[int] = []
         pixels = features = labels = None
         if example.pictures and self.cache is not None:
@@ -112,7 +123,7 @@ class QuestionClips:
             pixels = self.processor.pixel_values([tile for own in cut for tile in own])
         if self.dense:
             labels = self._label_maps(example)
-        packed = self._pack(example, self._drawn(example, rng), tiles)
+        packed = self._pack(example, self._drawn(conversations, rng), tiles)
         return Sample(packed, pixels, features, labels, self.source.label_classes == "coarse")
 
     def pictures(self, process: int = 0, processes: int = 1) -> Iterator[tuple[str, Any]]:
@@ -142,11 +153,11 @@ class QuestionClips:
         images = [Image.fromarray(picture) for picture in pictures]
         return self.processor.tiles(images, [self._max_tiles(len(images))] * len(images))
 
-    def _drawn(self, example: Example, rng: np.random.Generator) -> list[Conversation]:
-        weights = np.array([self.draw_weights[turns[0].kind] for turns in example.conversations])
+    def _drawn(self, conversations: Sequence[Conversation], rng: np.random.Generator) -> list[Conversation]:
+        weights = np.array([self.draw_weights[turns[0].kind] for turns in conversations])
         count = min(self.max_questions, len(weights))
         drawn = rng.choice(len(weights), size=count, replace=False, p=weights / weights.sum())
-        return [example.conversations[i] for i in drawn]
+        return [conversations[i] for i in drawn]
 
     def _pack(self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]) -> Packed:
         read = self._turns(example, conversations, tiles)

@@ -62,8 +62,9 @@ class Draws(Dataset):
     ) -> None:
         self.sources, self.seed = sources, seed
         rng = np.random.default_rng([seed, 0x5EED])
-        shares = np.asarray(weights, dtype=float) / sum(weights)
-        self.which = rng.choice(len(sources), size=length, p=shares).astype(np.int16)
+        self.which = rng.permutation(
+            np.repeat(np.arange(len(sources), dtype=np.int16), shared(length, weights))
+        )
         self.item = np.zeros(length, dtype=np.int64)
         for i, source in enumerate(sources):
             places = np.flatnonzero(self.which == i)
@@ -95,3 +96,9 @@ class Draws(Dataset):
     def __getitem__(self, draw: int) -> Sample:
         rng = np.random.default_rng([self.seed, 0xD4A3, draw])
         return self.sources[self.which[draw]].sample(int(self.item[draw]), rng)
+
+
+def shared(length: int, weights: Sequence[float]) -> np.ndarray:
+    """(sources,) draws of each source, in proportion to their weights, `length` in all."""
+    exact = np.cumsum(np.asarray(weights, dtype=float)) / sum(weights) * length
+    return np.diff(np.round(exact).astype(int), prepend=0)

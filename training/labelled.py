@@ -21,12 +21,13 @@ class LabelledFrames:
     """Every picture of a source that questions are asked about, each once."""
 
     def __init__(self, source: DataSource, processor: LeoProcessor, augmentation: Augmentation) -> None:
-        self.processor, self.augmentation = processor, augmentation
+        self.source, self.processor, self.augmentation = source, processor, augmentation
         self.coarse = source.label_classes == "coarse"
+        self.examples = read_source(source, labels=True)
         self.pairs = list(
             dict.fromkeys(
                 pair
-                for example in read_source(source, labels=True)
+                for example in self.examples
                 for pair in zip(example.pictures, example.label_maps, strict=True)
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from leo_drive.yaml_files import read_yaml
 
@@ -14,6 +14,11 @@ Part = Literal["branches", "projectors", "language_model"]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        return value.expanduser() if isinstance(value, Path) else value
 
 
 class DataSource(_Strict):
@@ -25,10 +30,13 @@ class DataSource(_Strict):
         part: which of its parts is meant.
         format: of the part, one of `leo_drive.data.readers.READERS`.
         options: for its reader, such as DriveLM's cameras.
-        weight: how often a draw falls on this source, relative to the others.
-        frames: how many of an example's last frames are shown; with 1, questions about what happens over time
-            have no answer in the picture, so name the kinds to keep out in `without_kinds`. Named pictures,
-            such as DriveLM's cameras, are always shown all.
+        weight: how often a draw falls on this source, relative to the others; in a recipe with `epochs`, how
+            often an epoch goes through it.
+        share: the part of the examples that is meant, from and to, chosen by their names alone: with
+            [0, 0.98] here and [0.98, 1] in `validation`, a fiftieth is held out.
+        frames: how many of an example's last pictures are shown, all unless told; with 1, questions about
+            what happens over time have no answer in the picture, so name the kinds to keep out in
+            `without_kinds`. Named pictures, such as DriveLM's cameras, are always shown all.
         max_tiles: tiles to share out among the frames; the model's unless told.
         system: the system message of this source's samples; the example's own or the model's unless told.
         labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
@@ -41,13 +49,21 @@ class DataSource(_Strict):
     part: str | None = None
     format: str = "lingoqa"
     options: dict[str, Any] = {}
-    weight: float = Field(1.0, gt=0)
-    frames: int = Field(5, ge=1)
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    share: tuple[float, float] = (0.0, 1.0)
+    frames: int | None = Field(None, ge=1)
     max_tiles: int | None = Field(None, ge=1)
     system: str | None = None
     without_kinds: tuple[str, ...] = ()
     labels: str = "labels/train"
     label_classes: Literal["fine", "coarse"] = "fine"
+
+    @model_validator(mode="after")
+    def _share_is_one(self) -> DataSource:
+        low, high = self.share
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"share: from and to, between 0 and 1, got {list(self.share)}")
+        return self
 
 
 class Augmentation(_Strict):
@@ -114,12 +130,14 @@ class Recipe(_Strict):
         validation: held-out data; the checkpoint that does best on it is the result.
         output: folder for checkpoints, records and the finished model.
         steps: optimizer steps, or
-        epochs: how often everything is gone through; with several sources, until their sum has been drawn.
+        epochs: how often every question is gone through. A clip with more than `max_questions` of them is as
+            many clips as it takes.
         batch_size: clips an optimizer step, over all processes.
         micro_batch_size: clips that one process holds at a time; the rest of a batch is accumulated.
         learning_rate, weight_decay, warmup_ratio: of AdamW, decayed along a cosine.
         adam_beta2: of AdamW.
-        max_questions: most conversations of one clip in one pass; of more, a random part is drawn.
+        max_questions: most conversations of one clip in one pass; of more, a random part is drawn where
+            `steps` are given.
         answer_weight: weight of the answers' loss; with 0 the branches learn from label maps alone, every
             picture of the data by itself, and the language model is not run.
         dense_weight: weight of the branches' segmentation loss (needs label maps), 0 for none.
@@ -135,7 +153,9 @@ class Recipe(_Strict):
             branches and without augmentation.
         fsdp: PyTorch FSDP options for Trainer, such as {"version": 2}.
         deepspeed: a DeepSpeed configuration file.
-        save_steps, eval_steps, log_steps: optimizer steps between checkpoints, validations, records.
+        save_steps, log_steps: optimizer steps between checkpoints, and between records.
+        eval_steps: optimizer steps between validations, as many as `save_steps` unless told; `save_steps` are
+            a multiple of it, so that the best checkpoint is one that was kept.
         workers: processes that read data.
     """
 
@@ -168,7 +188,7 @@ class Recipe(_Strict):
     fsdp: dict[str, Any] | None = None
     deepspeed: Path | None = None
     save_steps: int = Field(200, gt=0)
-    eval_steps: int = Field(200, gt=0)
+    eval_steps: int | None = Field(None, gt=0)
     log_steps: int = Field(20, gt=0)
     workers: int = Field(1, ge=0)
     seed: int = 0
@@ -193,6 +213,13 @@ class Recipe(_Strict):
             raise ValueError("lora trains the language model, but train does not name it")
         if self.quantize and not self.lora:
             raise ValueError("quantize freezes the language model in 4 bits: give lora too")
+        if self.dense_weight and any(source.max_tiles not in (None, 1) for source in self.data):
+            raise ValueError("dense_weight learns from frames of one tile, but data has more max_tiles")
+        if self.eval_steps and self.save_steps % self.eval_steps:
+            raise ValueError(
+                f"save_steps {self.save_steps} is no multiple of eval_steps {self.eval_steps}: "
+                f"the best checkpoint may not have been kept"
+            )
         if self.batch_size % (self.micro_batch_size or self.batch_size):
             raise ValueError(
                 f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}"

@@ -107,7 +107,10 @@ class SampleAnswers(TrainerCallback):
         self.leo, self.records, self.path = leo, records, records.output / "samples.csv"
         chosen = data.examples[:: max(1, len(data) // _SAMPLES)][:_SAMPLES]
         self.asked = [
-            (e.pictures, e.questions[i % len(e.questions)]) for i, e in enumerate(chosen) if e.pictures
+            (e.pictures, e.questions[i % len(e.questions)])
+            for i, e in enumerate(chosen)
+            # A clip's frames have one size; pictures of a conversation need not.
+            if len({picture.size() for picture in e.pictures}) == 1
         ]
 
     def on_evaluate(

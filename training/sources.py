@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 from leo_drive.data.catalogue import read_card
 from leo_drive.data.example import Example
 from leo_drive.data.readers import read_examples
-from leo_drive.errors import InputError
+from leo_drive.data.synthetic import CHOICES, OPEN_KINDS
+from leo_drive.errors import InputError, nearest
 from training.recipe import DataSource
 
 CATALOGUE = Path("datasets")
+KINDS = {*CHOICES, *OPEN_KINDS}
+"""Of the generated drives; other data may have others."""
 
 
 def read_source(source: DataSource, labels: bool = False) -> list[Example]:
-    """Everything of a source, each example with its last `frames` pictures and the kinds that are wanted.
+    """Everything of a source's share, each example with its last `frames` pictures and the kinds that are
+    wanted.
 
     Args:
         labels: with label maps.
@@ -28,17 +33,33 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     if source.dataset is not None:
         if source.part is None:
             raise InputError(f"{source.root}: name the part of {source.dataset} that is meant (part: ...)")
-        examples = read_card(CATALOGUE / source.dataset).read(source.part, source.root, **options)
+        card = CATALOGUE / source.dataset
+        if not card.is_dir():
+            known = [path.parent.name for path in sorted(CATALOGUE.glob("*/card.yaml"))]
+            raise InputError(
+                f"{source.dataset}: no such data set in {CATALOGUE}/; {nearest(source.dataset, known)}"
+            )
+        examples = read_card(card).read(source.part, source.root, **options)
     else:
         examples = read_examples(source.format, source.root, **options)
-    kept = [_kept(example, source) for example in examples]
+    kinds = {qa.kind for example in examples for qa in example.questions}
+    if unknown := [kind for kind in source.without_kinds if kind not in kinds | KINDS]:
+        raise InputError(f"{source.root}: without_kinds has {unknown[0]}; {nearest(unknown[0], KINDS)}")
+    kept = [_kept(example, source) for example in examples if _is_in(example, source.share)]
     if not (left := [example for example in kept if example.conversations]):
         raise InputError(f"{source.root}: no questions to train on")
     return left
 
 
+def _is_in(example: Example, share: tuple[float, float]) -> bool:
+    """Whether the example's place between 0 and 1, which its name alone decides, is in the share."""
+    return share[0] <= crc32(example.example_id.encode()) / 2**32 < share[1]
+
+
 def _kept(example: Example, source: DataSource) -> Example:
-    last = slice(-source.frames, None) if example.names is None else slice(None)
+    last = slice(None)
+    if source.frames is not None and example.names is None:
+        last = slice(-source.frames, None)
     conversations = tuple(
         turns for turns in example.conversations if all(qa.kind not in source.without_kinds for qa in turns)
     )

@@ -6,9 +6,9 @@ Starting it again goes on from its last checkpoint. The finished model lies in O
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from accelerate import PartialState
 from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainingArguments, set_seed
 
+from leo_drive.data.check import check_examples
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import writable_folder
 from leo_drive.inference import Leo
@@ -29,11 +30,15 @@ from training.card import write_card
 from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem
 from training.labelled import LabelledFrames
+from training.lengths import measure
 from training.recipe import DataSource, Recipe, read_recipe
 from training.records import Records, SampleAnswers
+from training.run_folder import begin, has_begun, last_whole_checkpoint
 from training.start import finish_model, start_model
 from training.trainer import LeoTrainer, TrainingModel
 from training.vision_cache import VisionCache, fill
+
+_RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
 def open_sources(
@@ -44,9 +49,36 @@ def open_sources(
         return [LabelledFrames(source, processor, recipe.augmentation) for source in sources]
     dense = recipe.dense_weight > 0
     return [
-        QuestionClips(source, processor, recipe.max_questions, dense, recipe.augmentation, cache)
+        QuestionClips(
+            source,
+            processor,
+            recipe.max_questions,
+            every=recipe.epochs is not None,
+            dense=dense,
+            augmentation=recipe.augmentation,
+            cache=cache,
+        )
         for source in sources
     ]
+
+
+def verify(sources: Sequence[LabelledFrames | QuestionClips], context: int, state: PartialState) -> None:
+    """See that every picture is there and every item fits the context, before a step is taken.
+
+    Raises:
+        InputError: what is missing or too long. (`--check` opens every picture too.)
+    """
+    share = (state.process_index, state.num_processes)
+    problems: list[str] = []
+    for source in sources:
+        report = check_examples(source.examples[share[0] :: share[1]])
+        problems += [f"{source.source.root}: {line}" for line in report.lines()[1:]]
+    for source in sources:
+        if not problems and isinstance(source, QuestionClips) and (lengths := measure(source, *share)):
+            problems += filter(None, [lengths.problem(context)])
+    if problems:
+        raise InputError("; ".join(problems))
+    state.wait_for_everyone()
 
 
 def fill_cache(
@@ -63,12 +95,20 @@ def fill_cache(
     state.wait_for_everyone()
 
 
-def total_steps(recipe: Recipe, clips: int) -> int:
-    """Optimizer steps of the run."""
+def total_steps(recipe: Recipe, clips: Sequence[int]) -> int:
+    """Optimizer steps of the run, from each source's number of clips."""
     if recipe.steps is not None:
         return recipe.steps
     assert recipe.epochs is not None
-    return max(1, round(recipe.epochs * clips / recipe.batch_size))
+    return max(1, round(recipe.epochs * sum(draw_weights(recipe, clips)) / recipe.batch_size))
+
+
+def draw_weights(recipe: Recipe, clips: Sequence[int]) -> list[float]:
+    """How often each source is drawn from relative to the others, from their numbers of clips."""
+    return [
+        source.weight * (1 if recipe.epochs is None else own)
+        for source, own in zip(recipe.data, clips, strict=True)
+    ]
 
 
 def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingArguments:
@@ -104,7 +144,7 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         save_steps=recipe.save_steps,
         save_total_limit=2,
         eval_strategy="steps" if recipe.validation else "no",
-        eval_steps=recipe.save_steps,
+        eval_steps=recipe.eval_steps or recipe.save_steps,
         load_best_model_at_end=bool(recipe.validation),
         metric_for_best_model="eval_loss" if recipe.validation else None,
         greater_is_better=False if recipe.validation else None,
@@ -121,22 +161,6 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
     )
 
 
-def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; Trainer's state file is the last one it writes."""
-    found = sorted(
-        (path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()),
-        key=lambda path: int(path.name.rpartition("-")[2]),
-        reverse=True,
-    )
-    for path in found:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
-    return None
-
-
 def train(recipe: Recipe) -> Path:
     """Run the stage, or go on where it stopped, and return the finished model's folder.
 
@@ -147,19 +171,32 @@ def train(recipe: Recipe) -> Path:
     if recipe.deepspeed and not find_spec("deepspeed"):
         raise InputError("DeepSpeed is not installed: pip install 'leo-drive[deepspeed]'")
     state = PartialState(cpu=not torch.cuda.is_available())
+    if recipe.fsdp and state.num_processes == 1:
+        raise InputError(
+            "fsdp shares the weights out to several processes and there is one; start it with accelerate "
+            "launch --num_processes 8 -m training.train RECIPE, or remove fsdp from the recipe"
+        )
     set_seed(recipe.seed)
     writable_folder(recipe.output)
+    begun = has_begun(recipe)
     leo, processor = start_model(recipe)
     cache = VisionCache.of(recipe.vision_cache, leo) if recipe.vision_cache else None
     sources = open_sources(recipe, recipe.data, processor, cache)
     held_out = open_sources(recipe, recipe.validation, processor, cache)
+    if not begun:
+        verify([*sources, *held_out], processor.leo.context_length, state)
+        if state.is_main_process:
+            begin(recipe)
     if cache is not None:
-        clips = [s for s in (*sources, *held_out) if isinstance(s, QuestionClips)]
-        fill_cache(cache, leo, clips, state)
-    model = TrainingModel(leo, recipe.answer_weight, recipe.dense_weight, recipe.sharded)
-    steps = total_steps(recipe, sum(map(len, sources)))
+        asked = [s for s in (*sources, *held_out) if isinstance(s, QuestionClips)]
+        fill_cache(cache, leo, asked, state)
+    model = TrainingModel(
+        leo, recipe.answer_weight, recipe.dense_weight, recipe.sharded, encoded=cache is not None
+    )
+    clips = [len(source) for source in sources]
+    steps = total_steps(recipe, clips)
     arguments = training_arguments(recipe, steps, state.num_processes)
-    weights = [source.weight for source in recipe.data]
+    weights = draw_weights(recipe, clips)
     group = recipe.batch_size if recipe.group_by_length else 0
     records = Records(recipe.output)
     callbacks: list[TrainerCallback] = [records]
@@ -173,9 +210,15 @@ def train(recipe: Recipe) -> Path:
         data_collator=Collator(processor.tokenizer.pad_token_id),
         callbacks=callbacks,
     )
-    checkpoints = recipe.output / "checkpoints"
+    checkpoints, finished = recipe.output / "checkpoints", recipe.output / "model"
     try:
         trainer.train(resume_from_checkpoint=_resume_from(checkpoints))
+        finish_model(trainer, leo, processor, recipe, finished)
+        if state.is_main_process:
+            write_card(finished, recipe, trainer.state)
+    except LeoDriveError as error:
+        # Of a process that reads data PyTorch says where it was, over many lines; the last one is ours.
+        raise type(error)(str(error).strip().splitlines()[-1].removeprefix(_RAISED)) from None
     except (OSError, SafetensorError, RuntimeError) as error:  # torch.save has a RuntimeError for it
         if _disk_is_full(error, recipe.output):
             raise LeoDriveError(
@@ -183,10 +226,6 @@ def train(recipe: Recipe) -> Path:
                 f"whole checkpoint"
             ) from None
         raise
-    finished = recipe.output / "model"
-    finish_model(trainer, leo, processor, recipe, finished)
-    if state.is_main_process:
-        write_card(finished, recipe, trainer.state)
     return finished
 
 

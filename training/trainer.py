@@ -25,6 +25,7 @@ class TrainingModel(nn.Module):
     Args:
         sharded: the weights are shared out to processes, which load only checkpoints that hold all of them;
             otherwise checkpoints leave out what is frozen.
+        encoded: pictures come as features, from a vision cache.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class TrainingModel(nn.Module):
         answer_weight: float,
         dense_weight: float,
         sharded: bool = False,
+        encoded: bool = False,
     ) -> None:
         super().__init__()
-        self.sharded = sharded
+        self.sharded, self.encoded = sharded, encoded
         self.leo = leo
         self.weights = {"answer_loss": answer_weight, "dense_loss": dense_weight}
         self.dense = DenseHeads(leo) if dense_weight else None
@@ -60,19 +62,37 @@ class TrainingModel(nn.Module):
         """
         losses: dict[str, torch.Tensor] = {}
         branches = self.leo.vision_branches
+        text_alone = pixels is None and features is None
+        if text_alone:
+            pixels, features = self._unseen_tile()
         if pixels is not None:
             grids = [branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)]
             features = [branch.tokens(grid) for branch, grid in zip(branches, grids, strict=True)]
             if self.dense is not None and label_maps is not None and coarse is not None:
                 losses["dense_loss"] = self.dense(grids, pixels, label_maps, coarse)
         if self.weights["answer_loss"]:
-            visual_tokens = None
-            if features is not None:
-                visual_tokens = self.leo.project([f.to(self.leo.dtype) for f in features])
+            assert features is not None
+            visual_tokens = self.leo.project([f.to(self.leo.dtype) for f in features])
+            embeds = self.leo.embed(text.pop("input_ids"), None if text_alone else visual_tokens)
+            if text_alone:
+                embeds = embeds + 0 * visual_tokens.sum()
             losses["answer_loss"] = self.leo(
-                **text, visual_tokens=visual_tokens, num_items_in_batch=num_items_in_batch, use_cache=False
+                **text, inputs_embeds=embeds, num_items_in_batch=num_items_in_batch, use_cache=False
             ).loss
         return losses
+
+    def _unseen_tile(self) -> tuple[list[torch.Tensor] | None, list[torch.Tensor] | None]:
+        """An empty tile: its pixels, or its features where pictures come encoded.
+
+        Text alone has no use for encoders and projectors, but where it is all that one process has they must
+        run, forward and backward, all the same: sharded weights are gathered by all processes together and in
+        the same order, and with a frozen language model the loss would have no gradient at all.
+        """
+        new = next(self.leo.projectors.parameters()).new_zeros
+        configs = [branch.config for branch in self.leo.vision_branches]
+        if self.encoded:
+            return None, [new(1, (c.grid // c.unshuffle) ** 2, c.token_width) for c in configs]
+        return [new(1, 3, c.image_size, c.image_size) for c in configs], None
 
     @property
     def _keys_to_ignore_on_save(self) -> list[str]:
@@ -166,6 +186,15 @@ class LeoTrainer(Trainer):
         answers = self._get_num_items_in_batch([inputs], self.args.device)
         with torch.no_grad():
             return self.compute_loss(model, inputs, num_items_in_batch=answers).detach(), None, None
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        # A loss is finite before a step that ruins the weights, and they would be kept as the last good ones.
+        if not all(p.isfinite().all() for p in model.parameters() if p.requires_grad):
+            raise LeoDriveError(
+                f"step {self.state.global_step}: the weights are not finite any more and were not kept; "
+                f"the last checkpoint is good. Lower learning_rate"
+            )
+        super()._save_checkpoint(model, trial)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         # DeepSpeed gathers a tied weight under each of its names, and safetensors refuses the second.

@@ -46,13 +46,18 @@ class Report:
 
 
 def check_examples(
-    examples: Sequence[Example], full: bool = False, threads: int = 8, progress: Progress | None = None
+    examples: Sequence[Example],
+    full: bool = False,
+    one_size: bool = True,
+    threads: int = 8,
+    progress: Progress | None = None,
 ) -> Report:
     """Look for whatever is missing or damaged, without stopping at the first.
 
     Args:
-        full: decode every picture, and see that those of an example have one size, as a clip's must;
-            otherwise only whether pictures and label maps are there, which takes a moment.
+        full: decode every picture; otherwise only whether pictures and label maps are there, which takes a
+            moment.
+        one_size: see that all pictures of an example have one size, as a clip's must (with `full`).
         threads: that look at once.
         progress: called with pictures done and all.
 
@@ -82,7 +87,7 @@ def check_examples(
                 progress(done, len(looks))
     if archives:
         report.problems = {"archives that cannot be read": list(archives), **report.problems}
-    if uneven := [e.example_id for e in examples if len(_sizes(e.pictures, sizes)) > 1]:
+    if one_size and (uneven := [e.example_id for e in examples if len(_sizes(e.pictures, sizes)) > 1]):
         add("examples with pictures of different sizes", []).extend(uneven)
     if unasked := [e.example_id for e in examples if not e.questions]:
         add("examples without questions", []).extend(unasked)

@@ -4,9 +4,11 @@ import shutil
 
 import pytest
 
+from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from training.check import check_recipe
 from training.recipe import read_recipe
+from training.train import train
 
 
 def checked(path, capsys) -> str:
@@ -17,15 +19,22 @@ def checked(path, capsys) -> str:
 def test_it_tells_what_there_is_and_what_it_takes(recipe_file, capsys, drives):
     out = checked(recipe_file(), capsys)
     assert f"{drives}: 6 examples" in out and "nothing missing" in out
-    assert "1.0 tiles x 8 tokens an example" in out
+    assert "1 frames and 1.0 tiles x 8 tokens an example" in out and "(synthetic-0-train-" in out
     assert "4 steps of 2 clips" in out and "GiB for weights" in out
     assert "nothing is wrong" in out
     out = checked(recipe_file(train=["branches"], answer_weight=0), capsys)
     assert "6 pictures with label maps" in out
 
 
-def test_an_epoch_is_everything_once(recipe_file, capsys):
-    assert "3 steps of 2 clips" in checked(recipe_file(steps=None, epochs=1), capsys)
+def test_an_epoch_is_every_question_once(recipe_file, capsys, drives):
+    of_clips = [len(e.questions) for e in read_lingoqa(drives)]
+    assert "3 steps of 2 clips" in checked(recipe_file(steps=None, epochs=1, max_questions=99), capsys)
+    steps = round(sum(-(-n // 4) for n in of_clips) / 2)
+    assert f"{steps} steps of 2 clips" in checked(recipe_file(steps=None, epochs=1), capsys)
+    # Half as much of it twice is the same.
+    half = {"root": str(drives), "frames": 1, "weight": 0.5}
+    again = checked(recipe_file(steps=None, epochs=2, data=[half]), capsys)
+    assert f"{steps} steps of 2 clips" in again
 
 
 def test_missing_and_damaged_pictures_are_listed_together(recipe_file, capsys, drives, tmp_path):
@@ -49,3 +58,46 @@ def test_a_sample_that_does_not_fit_is_found_before_any_step(recipe_file, drives
     path = recipe_file(data=data, dense_weight=0, train=["projectors"])
     with pytest.raises(InputError, match=r"synthetic-0-train-\d+: takes \d+ tokens, the context holds 1024"):
         check_recipe(read_recipe(path))
+
+
+def test_training_itself_refuses_what_is_missing_or_too_long_before_any_step(recipe_file, drives, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(drives, broken)
+    for path in sorted(broken.glob("images/train/*/4.jpg"))[:2]:
+        path.unlink()
+    options = {"dense_weight": 0, "train": ["projectors"]}
+    with pytest.raises(InputError, match=r"broken: 2 pictures missing: .*4\.jpg"):
+        train(read_recipe(recipe_file(data=[{"root": str(broken), "frames": 1}], **options)))
+    data = [{"root": str(drives), "frames": 5, "max_tiles": 200}]
+    with pytest.raises(InputError, match=r"takes \d+ tokens, the context holds 1024"):
+        train(read_recipe(recipe_file(data=data, **options)))
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_is_damaged_ends_training_with_one_line(recipe_file, drives, tmp_path, workers):
+    broken = tmp_path / "broken"
+    shutil.copytree(drives, broken)
+    for path in broken.glob("images/train/*/4.jpg"):
+        # Its head tells the size; the rest is gone.
+        path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(InputError) as error:
+        train(read_recipe(recipe_file(data=[{"root": str(broken), "frames": 1}], workers=workers)))
+    assert (
+        "4.jpg" in str(error.value) and "\n" not in str(error.value) and "Traceback" not in str(error.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            {"dataset": "lingqa", "part": "scenery"},
+            r"lingqa: no such data set in datasets/; did you mean lingoqa\?",
+        ),
+        ({"without_kinds": ["what_todo"]}, r"without_kinds has what_todo; did you mean what_to_do\?"),
+    ],
+)
+def test_names_that_do_not_exist_have_the_nearest_that_does(recipe_file, drives, source, reason):
+    with pytest.raises(InputError, match=reason):
+        check_recipe(read_recipe(recipe_file(data=[{"root": str(drives), **source}])))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from training.data import Collator, QuestionClips
-from training.draws import Draws, EveryItem
+from training.draws import Draws, EveryItem, shared
 from training.labelled import LabelledFrames
 from training.packing import IGNORE
 from training.recipe import Augmentation, DataSource, read_recipe
@@ -77,12 +78,36 @@ def test_every_question_is_drawn_and_rare_kinds_more_often_than_their_share(driv
     rng = np.random.default_rng(0)
     example = clips.examples[0]
     questions = example.questions
-    drawn = Counter(q.question_id for _ in range(400) for (q,) in clips._drawn(example, rng))
+    drawn = Counter(q.question_id for _ in range(400) for (q,) in clips._drawn(example.conversations, rng))
     assert set(drawn) == {q.question_id for q in questions} and sum(drawn.values()) == 1200
     kinds = Counter(q.kind for e in clips.examples for q in e.questions)
     common = max(questions, key=lambda q: kinds[q.kind])
     rare = min(questions, key=lambda q: kinds[q.kind])
     assert drawn[rare.question_id] > 1.5 * drawn[common.question_id]
+
+
+def test_an_epoch_has_every_question_once(drives, model, tmp_path):
+    _, processor = model
+    halves = [DataSource(root=drives, frames=1, share=share) for share in ((0, 0.5), (0.5, 1))]
+    sources = [QuestionClips(source, processor, max_questions=4, every=True) for source in halves]
+    weights = [len(source) for source in sources]
+    draws = Draws(sources, weights, sum(weights), seed=3)
+    asked: Counter[str] = Counter()
+    for which, item in zip(draws.which, draws.item, strict=True):
+        _, conversations = sources[which].items[item]
+        assert len(conversations) <= 4
+        asked.update(qa.question_id for (qa,) in conversations)
+    everything = {qa.question_id for e in read_lingoqa(drives) for qa in e.questions}
+    assert set(asked) == everything and set(asked.values()) == {1}
+    first, second = ({e.example_id for e in source.examples} for source in sources)
+    assert first and second and not first & second
+
+
+@pytest.mark.parametrize("length, weights", [(10, [1, 1, 1]), (7, [5.0, 0.5]), (1, [1, 2, 3])])
+def test_draws_are_shared_out_by_weight(length, weights):
+    found = shared(length, weights)
+    assert found.sum() == length
+    assert (abs(found - np.array(weights) / sum(weights) * length) <= 1).all()
 
 
 def test_a_sample_has_its_frames_and_answers(drives, model):

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from leo_drive.inference.load import open_model
 from tests.conftest import SHARED
+from training.check import check_recipe
 from training.data import Collator, QuestionClips
 from training.packing import IGNORE
 from training.recipe import DataSource, read_recipe
@@ -41,8 +43,6 @@ def llava(tmp_path_factory):
 
 
 def test_pictures_and_text_alone_share_a_batch(llava, tiny):
-    import torch
-
     _, processor = open_model(str(tiny), torch.float32)
     clips = QuestionClips(DataSource(root=llava, format="llava"), processor, 4)
     samples = [clips.sample(i, np.random.default_rng(0)) for i in range(3)]
@@ -63,10 +63,36 @@ def test_it_trains(recipe_file, llava, tmp_path, cached):
     assert train(read_recipe(path)).is_dir()
 
 
+def test_a_row_shows_all_its_pictures_of_whatever_sizes(recipe_file, tmp_path, tiny):
+    (tmp_path / "images").mkdir()
+    names = [f"{i}.jpg" for i in range(7)]
+    for i, name in enumerate(names):
+        Image.new("RGB", (60 + 10 * i, 60), "red").save(tmp_path / "images" / name)
+    turns = [{"from": "human", "value": "<image>" * 7 + "Stop?"}, {"from": "gpt", "value": "Yes."}]
+    (tmp_path / "chat.json").write_text(json.dumps([{"id": "7", "images": names, "conversations": turns}]))
+    data = [{"root": str(tmp_path), "format": "llava"}]
+    path = recipe_file(data=data, validation=data, batch_size=1, **STAGE2)
+    check_recipe(read_recipe(path))
+    assert train(read_recipe(path)).is_dir()
+    _, processor = open_model(str(tiny), torch.float32)
+    sample = QuestionClips(DataSource(**data[0]), processor, 4).sample(0, np.random.default_rng(0))
+    assert sample.pixels[0].shape[0] == 7
+
+
+def test_text_alone_trains_where_no_weight_is_in_its_way(recipe_file, llava, tmp_path):
+    """With a frozen language model nothing of it learns, and it is no error."""
+    rows = [row for row in json.loads((llava / "chat.json").read_text()) if row["id"] == "text"]
+    (tmp_path / "chat.json").write_text(json.dumps(rows))
+    data = [{"root": str(tmp_path), "format": "llava"}]
+    frozen = {"train": ["projectors"], "dense_weight": 0.0, "weight_decay": 0.0}
+    before, _ = open_model(read_recipe(recipe_file()).model, torch.float32)
+    after, _ = open_model(str(train(read_recipe(recipe_file(data=data, **frozen)))), torch.float32)
+    for name, tensor in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], tensor), name
+
+
 @pytest.mark.skipif(not (SHARED / "data/drivelm_sample").is_dir(), reason="needs ../shared")
 def test_cameras_are_named(tiny):
-    import torch
-
     _, processor = open_model(str(tiny), torch.float32)
     source = DataSource(
         root=SHARED / "data/drivelm_sample",

@@ -52,6 +52,10 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ),
         ({"train": ["projectors"]}, "dense_weight teaches the branches"),
         ({"augmentation": {"mirror": 0.5}}, "may make an answer false"),
+        ({"data": [{"root": "x", "max_tiles": 6}]}, "dense_weight learns from frames of one tile"),
+        ({"data": [{"root": "x", "share": [0.5, 0.5]}]}, "share: from and to"),
+        ({"data": [{"root": "x", "weight": float("inf")}]}, "weight"),
+        ({"eval_steps": 3, "save_steps": 4}, "save_steps 4 is no multiple of eval_steps 3"),
         ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
         ({"augmentation": {"mirrors": 0.5}}, "augmentation.mirrors: unknown; did you mean mirror?"),
         ({"lora": {"rnk": 4}}, "lora.rnk: unknown; did you mean rank?"),
@@ -78,7 +82,16 @@ def test_missing_recipe_data_and_label_maps(tmp_path, recipe_file):
     with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
         train(read_recipe(recipe_file(data=[{"root": str(tmp_path)}])))
     write_dataset(tmp_path / "bare", 2, size=(192, 108))
-    with pytest.raises(InputError, match="no label map"):
+    with pytest.raises(InputError, match="2 label maps missing"):
         train(read_recipe(recipe_file(data=[{"root": str(tmp_path / "bare"), "frames": 1}])))
     with pytest.raises(InputError, match="model mano: neither"):
         train(read_recipe(recipe_file(model="mano")))
+
+
+def test_paths_may_begin_at_home(recipe_file):
+    assert read_recipe(recipe_file(output="~/run")).output == Path.home() / "run"
+
+
+def test_fsdp_with_one_process_says_how_to_start_it(recipe_file):
+    with pytest.raises(InputError, match="accelerate launch --num_processes 8"):
+        train(read_recipe(recipe_file(fsdp={"version": 2})))

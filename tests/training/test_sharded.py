@@ -1,5 +1,6 @@
 """Weights sharded over processes: the same training, and a finished model that is whole."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -30,17 +31,26 @@ def launch(module: str, recipe: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize(
-    ("module", "sharding"),
-    [
-        ("tests.training.fsdp_on_cpu", {"fsdp": FSDP}),
-        ("training.train", {"deepspeed": str(ROOT / "training/recipes/zero3.json")}),
-    ],
-    ids=["fsdp", "deepspeed"],
-)
-def test_it_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, recipe_file, module, sharding):
-    if "deepspeed" in sharding:
-        pytest.importorskip("deepspeed", reason="pip install 'leo-drive[deepspeed]'; it needs a C++ compiler")
+@pytest.fixture(params=["fsdp", "deepspeed"])
+def sharded(request) -> tuple[str, dict]:
+    """What is launched, and the recipe's options for it."""
+    if request.param == "fsdp":
+        return "tests.training.fsdp_on_cpu", {"fsdp": FSDP}
+    pytest.importorskip("deepspeed", reason="pip install 'leo-drive[deepspeed]'; it needs a C++ compiler")
+    return "training.train", {"deepspeed": str(ROOT / "training/recipes/zero3.json")}
+
+
+def close(found: Path, expected: Path) -> None:
+    """Two runs have the same losses at the same steps."""
+    found_losses, expected_losses = losses(found), losses(expected)
+    assert [step for step, *_ in found_losses] == [step for step, *_ in expected_losses]
+    for (_, ours, _), (_, theirs, _) in zip(found_losses, expected_losses, strict=True):
+        if ours and theirs:
+            assert abs(float(ours) - float(theirs)) < 1e-3
+
+
+def test_it_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, recipe_file, sharded):
+    module, sharding = sharded
     options = {"batch_size": 4, "dense_weight": 0, "train": ["projectors", "language_model"]}
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
     recipe = recipe_file(tmp_path / "sharded", **sharding, **options)
@@ -50,15 +60,25 @@ def test_it_trains_as_one_process_does_and_goes_on_where_it_stopped(tmp_path, re
     shutil.rmtree(run / "model")
     shutil.rmtree(run / "checkpoints" / "checkpoint-4")
     launch(module, recipe)
-    whole, sharded = losses(tmp_path / "one" / "run"), losses(run)
-    assert [step for step, *_ in sharded] == [step for step, *_ in whole]
-    for (_, ours, _), (_, theirs, _) in zip(sharded, whole, strict=True):
-        if ours and theirs:
-            assert abs(float(ours) - float(theirs)) < 1e-3
+    close(run, tmp_path / "one" / "run")
     expected = LeoForConditionalGeneration.from_pretrained(tmp_path / "one" / "run" / "model").state_dict()
     found = LeoForConditionalGeneration.from_pretrained(run / "model").state_dict()
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_a_process_with_text_alone_keeps_step_with_one_that_has_pictures(
+    tmp_path, recipe_file, drives, sharded
+):
+    module, sharding = sharded
+    turns = [{"from": "human", "value": "Stop?"}, {"from": "gpt", "value": "A vehicle."}]
+    (tmp_path / "chat.json").write_text(json.dumps([{"id": "text", "conversations": turns}]))
+    # One clip a process and step; the language model is frozen, so text alone has nothing to learn from.
+    data = [{"root": str(drives), "frames": 1}, {"root": str(tmp_path), "format": "llava"}]
+    options = {"data": data, "batch_size": 2, "steps": 6, "dense_weight": 0, "train": ["projectors"]}
+    train(read_recipe(recipe_file(tmp_path / "one", **options)))
+    launch(module, recipe_file(tmp_path / "sharded", **sharding, **options))
+    close(tmp_path / "sharded" / "run", tmp_path / "one" / "run")
 
 
 @pytest.mark.skipif(find_spec("deepspeed") is not None, reason="DeepSpeed is installed")

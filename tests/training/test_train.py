@@ -8,16 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 import leo_drive
 from leo_drive.data.lingoqa import read_part
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration
 from tests.training.conftest import losses
 from training.recipe import read_recipe
-from training.train import last_whole_checkpoint, train
+from training.run_folder import last_whole_checkpoint
+from training.train import train
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -160,6 +162,29 @@ def test_a_learning_rate_far_too_high_is_one_clear_line(tmp_path, recipe_file):
     assert done.returncode == 1
     assert "the loss is nan" in done.stderr or "the loss is inf" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_weights_that_blew_up_are_not_kept_as_the_last_good_ones(tmp_path, recipe_file):
+    options = {"steps": 6, "save_steps": 1, "dense_weight": 0.0}
+    with pytest.raises(LeoDriveError, match="step 1: the weights are not finite any more"):
+        train(read_recipe(recipe_file(learning_rate=1e39, warmup_ratio=0, **options)))
+    assert last_whole_checkpoint(tmp_path / "run" / "checkpoints") is None
+
+
+def test_another_recipe_is_not_taken_for_the_run_that_is_there(tmp_path, recipe_file):
+    finished = train(read_recipe(recipe_file()))
+    with pytest.raises(InputError, match=r"another recipe, with learning_rate 0\.001, not 0\.01"):
+        train(read_recipe(recipe_file(learning_rate=1e-2)))
+    # How often it saves and what it reads with change nothing.
+    assert train(read_recipe(recipe_file(save_steps=4, workers=0))) == finished
+
+
+def test_validation_comes_as_often_as_is_said(tmp_path, recipe_file, drives):
+    held_out = [{"root": str(drives), "frames": 1, "share": [0.5, 1]}]
+    data = [{"root": str(drives), "frames": 1, "share": [0, 0.5]}]
+    train(read_recipe(recipe_file(data=data, validation=held_out, eval_steps=1, save_steps=4)))
+    table = pd.read_csv(tmp_path / "run" / "log.csv")
+    assert list(table[table.eval_loss.notna()].step) == [1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
