@@ -19,6 +19,8 @@ from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
 
 COLUMNS = ("question_id", "segment_id", "images", "question", "answer")
+_KIND_COLUMNS = ("question_id", "kind", "value", "choices")
+"""What a table of kinds has to have; it may have more."""
 _PARTS = ("val.parquet", "train.parquet")
 
 
@@ -77,7 +79,8 @@ def read_part(part: str | Path) -> list[Segment]:
     """All segments of a part, in the order of the table, with the names that it has for their images.
 
     Raises:
-        InputError: no table, a table that cannot be read, missing columns, or a row that cannot be used.
+        InputError: no table, a table that cannot be read, missing columns, no rows, or a row that cannot be
+            used; the same of its table of kinds, or one that says of a question twice what kind it is.
     """
     table = part_table(part)
     rows = _read(table)
@@ -85,8 +88,9 @@ def read_part(part: str | Path) -> list[Segment]:
         raise InputError(
             f"{table}: the column {', '.join(missing)} is missing; LingoQA has {', '.join(COLUMNS)}"
         )
-    kinds_path = table.with_name(f"{table.stem}_kinds.parquet")
-    kinds = _read(kinds_path).set_index("question_id").to_dict("index") if kinds_path.is_file() else {}
+    if rows.empty:
+        raise InputError(f"{table}: has no rows; give a part with questions")
+    kinds = _read_kinds(table)
     segments: dict[tuple[str, tuple[str, ...]], Segment] = {}
     for question_id, segment_id, images, question, answer in _checked(rows, table):
         segment = segments.setdefault((segment_id, images), Segment(segment_id, images))
@@ -103,6 +107,25 @@ def read_part(part: str | Path) -> list[Segment]:
             )
         )
     return list(segments.values())
+
+
+def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
+    """What the part's table of kinds says, by question; nothing where there is no such table."""
+    path = table.with_name(f"{table.stem}_kinds.parquet")
+    if not path.is_file():
+        return {}
+    rows = _read(path)
+    # Without any of them no question would be closed, and nobody would hear why.
+    if missing := [c for c in _KIND_COLUMNS if c not in rows.columns]:
+        raise InputError(
+            f"{path}: the column {', '.join(missing)} is missing; it needs {', '.join(_KIND_COLUMNS)}: "
+            f"add it, or remove the file, and kinds are inferred"
+        )
+    if len(doubled := rows["question_id"][rows["question_id"].duplicated()]):
+        raise InputError(
+            f"{path}: has question {doubled.iloc[0]} more than once; keep one row of each question"
+        )
+    return rows.set_index("question_id").to_dict("index")
 
 
 def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[str, ...], str, str]]:

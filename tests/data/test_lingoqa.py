@@ -100,6 +100,49 @@ def test_a_table_that_is_none(tmp_path):
         read_lingoqa(tmp_path / "elsewhere")
 
 
+def test_a_table_without_rows(tmp_path):
+    part = tmp_path / "part"
+    part.mkdir()
+    pd.DataFrame(ROWS).head(0).to_parquet(part / "val.parquet")
+    with pytest.raises(InputError, match=r"val\.parquet: has no rows; give a part with questions"):
+        read_part(part)
+
+
+KINDS = [
+    {"question_id": row["question_id"], "kind": "cyclist", "value": row["answer"][:-1].lower().split(",")[0]}
+    | {"choices": ["yes", "no"]}
+    for row in ROWS
+]
+
+
+def test_a_table_of_kinds(tmp_path):
+    part = table(tmp_path / "part")
+    table(part, KINDS[1:], "train_kinds.parquet")
+    asked = [qa for segment in read_part(part) for qa in segment.questions]
+    assert [(qa.kind, qa.value, qa.choices) for qa in asked] == [
+        (None, None, None),
+        *(("cyclist", value, ("yes", "no")) for value in ("yes", "no", "yes")),
+    ]
+
+
+@pytest.mark.parametrize("lost", ["question_id", "kind", "value", "choices"])
+def test_a_table_of_kinds_without_a_column(tmp_path, lost):
+    part = table(tmp_path / "part")
+    table(part, [{k: v for k, v in row.items() if k != lost} for row in KINDS], "train_kinds.parquet")
+    with pytest.raises(
+        InputError, match=rf"train_kinds\.parquet: the column {lost} is missing; it needs"
+    ) as no:
+        read_part(part)
+    assert "\n" not in str(no.value)
+
+
+def test_a_table_of_kinds_that_has_a_question_twice(tmp_path):
+    part = table(tmp_path / "part")
+    table(part, [*KINDS, {**KINDS[1], "value": "no"}], "train_kinds.parquet")
+    with pytest.raises(InputError, match=r"train_kinds\.parquet: has question aa-1 more than once; keep one"):
+        read_part(part)
+
+
 def test_camvid(shared):
     part = shared / "data/lingoqa_camvid/scenery"
     if not part.is_dir():
