@@ -104,7 +104,10 @@ def weights_hash(network: PreTrainedModel) -> str:
     Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
     read twice.
     """
-    made = hashlib.blake2s(network.config.to_json_string().encode())
+    settings = json.loads(network.config.to_json_string())
+    # Of the library that is installed, not of the model: an upgrade does not make it another one.
+    settings.pop("transformers_version", None)
+    made = hashlib.blake2s(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():
         values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
         made.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())

@@ -1,0 +1,37 @@
+"""What a model is told by: its configuration and weights, not the library that it was loaded with."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+
+import torch
+
+from leo_drive.evaluation.judge import LingoJudge
+from leo_drive.evaluation.partial import weights_hash
+from tests.evaluation.judges import tiny_judge
+from tests.model.tiny import tiny_leo
+
+
+def test_a_model_is_told_by_its_configuration_and_weights():
+    network, _ = tiny_leo(seed=0)
+    known = weights_hash(network)
+    assert weights_hash(tiny_leo(seed=0)[0]) == known != weights_hash(tiny_leo(seed=1)[0])
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] += 1
+    assert weights_hash(network) != known
+    network, _ = tiny_leo(seed=0)
+    network.config.confidence_temperature = 2.0
+    assert weights_hash(network) != known
+
+
+def test_another_version_of_transformers_is_the_same_model(tmp_path, monkeypatch):
+    network, _ = tiny_leo(seed=0)
+    judge = LingoJudge(str(tiny_judge(tmp_path)), device="cpu")
+    before = weights_hash(network), judge.hash
+    # The library writes its own version into what it makes of a configuration.
+    monkeypatch.setattr("transformers.configuration_utils.__version__", "99.0.0")
+    for config in (network.config, judge.model.config):
+        said = json.loads(config.to_json_string())["transformers_version"]
+        assert said == "99.0.0" != metadata.version("transformers")
+    assert (weights_hash(network), judge.hash) == before
