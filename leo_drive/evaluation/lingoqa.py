@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -287,8 +286,15 @@ def _closed(table: pd.DataFrame) -> dict[str, Any] | None:
 
 def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
     lines = matching.warnings() if matching else []
-    if empty := int(np.sum([not answer.strip() for answer in table["answer"]])):
-        lines.append(f"{empty} of {len(table)} answers are empty; they count as wrong")
+    empty = table[[not answer.strip() for answer in table["answer"]]]
+    if len(empty):
+        line = f"{len(empty)} of {len(table)} answers are empty: wrong as closed answers"
+        if empty["judge"].notna().all():
+            # As its own scorer reads them; one of spaces alone reaches the judge as it is.
+            as_none = as_the_scorer_reads(list(empty["answer"])).count("none")
+            passed = int((empty["judge"] > THRESHOLD).sum())
+            line += f'; judged all the same, {as_none} of them as "none", and {passed} of them passed'
+        lines.append(line)
     return lines
 
 

@@ -66,9 +66,31 @@ def test_lingoqas_own_scores(judge, tmp_path, caplog, monkeypatch):
     assert "WARNING: 10 answers matched, of 10 questions" in said
     assert "1 question ids without an answer; the score is over the others: q9" in said
     assert "2 question ids not of this part" in said and "1 question ids answered more than once" in said
-    assert "1 of 10 answers are empty" in said
+    assert "1 of 10 answers are empty: wrong as closed answers; judged all the same, 1 of them as" in said
     assert report["settings"]["judge_hash"] == judge.hash
     assert any("500" in note for note in report["notes"])
+
+
+def test_empty_answers_may_pass_the_judge(judge, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    part = tmp_path / "part"
+    part.mkdir()
+    asked = references()
+    asked.to_parquet(part / "val.parquet")
+    said = asked.drop_duplicates("question_id")[["question_id", "segment_id"]].assign(answer="")
+    said.loc[said.index[-1], "answer"] = "  "
+    said.to_csv(tmp_path / "empty.csv", index=False)
+    report = evaluate_predictions(part, tmp_path / "empty.csv", tmp_path / "out", judge=judge)
+    grouped = [group for _, group in asked.groupby("question_id", sort=False)]
+    passed = sum(
+        judge.scores([group["question"].iloc[0]], [list(group["answer"])], [answer])[0] > 0
+        for group, answer in zip(grouped, ["none"] * 9 + ["  "], strict=True)
+    )
+    assert 0 < passed < 10 and report["scores"]["lingo_judge"]["score"] == passed / 10
+    assert report["warnings"] == [
+        "10 of 10 answers are empty: wrong as closed answers; judged all the same, 9 of them as "
+        f'"none", and {passed} of them passed'
+    ]
 
 
 def test_the_batch_changes_nothing(judge, folder):

@@ -52,7 +52,7 @@ def test_right_answers(scored):
 
 def test_wrong_and_empty_answers(scored):
     report, _ = scored("wrong", {0: "Yes.", 1: "", 5: " "}, confidence=0.5)
-    assert report["warnings"] == ["2 of 18 answers are empty; they count as wrong"]
+    assert report["warnings"] == ["2 of 18 answers are empty: wrong as closed answers"]
     assert report["closed"]["accuracy"] == pytest.approx(10 / 12)
 
 
