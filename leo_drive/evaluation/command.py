@@ -88,6 +88,10 @@ def evaluate_lingoqa(
     from leo_drive.evaluation.report import print_report
 
     # All that can be wrong before the model loads.
+    if predictions is not None:
+        from leo_drive.evaluation.lingoqa import check_apart
+
+        check_apart(predictions, out_dir)
     writable_folder(out_dir)
     with spinner(f"reading {root}"):
         read_part(root)

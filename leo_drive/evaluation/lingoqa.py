@@ -19,6 +19,7 @@ from PIL import Image
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import (
     MAX_NEW_TOKENS,
     Progress,
@@ -47,6 +48,10 @@ log = logging.getLogger(__name__)
 SIGHTED, BLIND = "predictions", "predictions_blind"
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
+
+ROBUSTNESS_PLOT = "robustness.png"
+_RESULTS = (f"{SIGHTED}.csv", f"{BLIND}.csv", QUESTIONS, REPORT, PAGE, ROBUSTNESS_PLOT)
+"""What an evaluation writes, or removes where an earlier one left it."""
 
 OFFICIAL = 500
 """Questions of LingoQA's evaluation part."""
@@ -171,8 +176,10 @@ def evaluate_predictions(
         not. They are warned about, and left out of the scores as LingoQA's scorer leaves them out.
 
     Raises:
-        InputError: the part or the file cannot be read, or they have no question in common.
+        InputError: the part or the file cannot be read, they have no question in common, or the file is one
+            that would be written over.
     """
+    check_apart(predictions, out)
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     out.mkdir(parents=True, exist_ok=True)
@@ -189,6 +196,15 @@ def evaluate_predictions(
         command,
         matching,
     )
+
+
+def check_apart(predictions: Path, out: Path) -> None:
+    """Raise InputError if scoring a file into `out` would write over that file, or remove it."""
+    for path in (out / name for name in _RESULTS):
+        if path.exists() and predictions.exists() and path.samefile(predictions):
+            raise InputError(
+                f"{predictions}: would be written over by the results in {out}; choose another --out"
+            )
 
 
 def _read(part: Path) -> _Part:

@@ -115,3 +115,26 @@ def test_files_that_are_no_predictions(part, tmp_path, text, message):
 def test_no_such_file(part, tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: No such file"):
         evaluate_predictions(part, tmp_path / "none.csv", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "predictions_blind.csv", "questions.csv"])
+@pytest.mark.parametrize("link", [False, True])
+def test_the_file_that_is_scored_is_not_written_over(run, part, tmp_path, name, link):
+    out = tmp_path / "out"
+    out.mkdir()
+    right_answers().assign(mine="kept").to_csv(out / name, index=False)
+    before = (out / name).read_bytes()
+    file = out / name
+    if link:
+        file = tmp_path / "link.csv"
+        file.symlink_to(out / name)
+    with pytest.raises(InputError, match="would be written over"):
+        evaluate_predictions(part, file, out)
+    status, _, err = run(
+        "evaluate", "lingoqa", "--root", part, "--predictions", file, "--out", out, "--judge", "none"
+    )
+    assert (status, err) == (
+        2,
+        f"leo-drive: {file}: would be written over by the results in {out}; choose another --out\n",
+    )
+    assert [p.name for p in out.iterdir()] == [name] and file.read_bytes() == before
