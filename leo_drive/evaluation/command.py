@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation.calibrate_command import CALIBRATE_EXAMPLES, calibrate
 from leo_drive.files import writable_folder
 from leo_drive.terminal import complain, out, print_json, progress, spinner
@@ -33,6 +33,8 @@ OutOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 NO_JUDGE = "none"
+_OF_A_MODEL = ("model", "dtype", "blind", "corrupt", "consistency")
+"""Options of `evaluate lingoqa` that mean nothing where the answers are there already."""
 _FILES = "predictions.csv, questions.csv, report.json and report.html"
 
 
@@ -45,6 +47,7 @@ _FILES = "predictions.csv, questions.csv, report.json and report.html"
     "leo-drive evaluate lingoqa --root val_part --predictions predictions.csv --out runs/theirs",
 )
 def evaluate_lingoqa(
+    context: typer.Context,
     root: Annotated[Path, typer.Option(help="A LingoQA part: the folder with val.parquet or train.parquet.")],
     out_dir: OutOption,
     model: ModelOption = "nano",
@@ -91,6 +94,7 @@ def evaluate_lingoqa(
     if predictions is not None:
         from leo_drive.evaluation.lingoqa import check_apart
 
+        _check_needs_no_model(context)
         check_apart(predictions, out_dir)
     writable_folder(out_dir)
     with spinner(f"reading {root}"):
@@ -100,9 +104,14 @@ def evaluate_lingoqa(
 
         read_predictions(predictions)
     judged_by, no_judge = _judge(judge, judge_device or device, judge_batch)
-    how: dict[str, Any] = {"judge": judged_by, "no_judge": no_judge, "command": _command()}
+    extras: list[Extra] = [Confidence()]
+    how: dict[str, Any] = {
+        "judge": judged_by,
+        "no_judge": no_judge,
+        "extras": extras,
+        "command": _command(),
+    }
     if predictions is None:
-        extras: list[Extra] = [Confidence()]
         if corrupt is not None:
             extras.append(Robustness.of(root, corrupt))
         with spinner(f"loading {model}"):
@@ -113,7 +122,7 @@ def evaluate_lingoqa(
         with progress("answering") as update:
             if consistency:
                 extras.append(Consistency(leo, root, update))
-            report = evaluate_part(leo, root, out_dir, blind, update, extras=extras, **how)
+            report = evaluate_part(leo, root, out_dir, blind, update, **how)
     else:
         from leo_drive.evaluation.lingoqa import evaluate_predictions
 
@@ -211,6 +220,26 @@ def evaluate_compare(
 
 
 evaluate.command("calibrate", epilog=CALIBRATE_EXAMPLES)(calibrate)
+
+
+def _check_needs_no_model(context: typer.Context) -> None:
+    """Raise InputError if an option was given that only a model could follow."""
+    given = [
+        f"--{name}"
+        for name in _OF_A_MODEL
+        # --no-blind asks for nothing, and gets it.
+        if _was_given(context, name) and context.params[name] is not False
+    ]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)}: needs a model, and --predictions has the answers already; leave out one "
+            f"or the other"
+        )
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _judge(name: str | None, device: str | None, batch: int) -> tuple[LingoJudge | None, str]:

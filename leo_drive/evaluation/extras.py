@@ -93,7 +93,7 @@ class Confidence:
         html = text_html(
             f"Expected calibration error {found['ece']:.3f} over {found['answers']} answers to closed "
             f"questions: mean confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. "
-            f"leo-drive evaluate calibrate fits the temperature that brings them together."
+            f"For a model, leo-drive evaluate calibrate fits the temperature that brings them together."
         )
         html += figure_html(reliability_figure({"confidence": found}), "reliability and coverage")
         columns = ["questions answered", "accuracy", "from a confidence of"]
@@ -138,7 +138,7 @@ def print_extras(report: Mapping[str, Any], console: Console) -> None:
         half = next(row for row in found["coverage"] if row["coverage"] == 0.5)
         console.print(
             f"expected calibration error {found['ece']:.3f}; the surer half of the closed answers: "
-            f"{half['accuracy']:.3f} right, all of them: {found['accuracy']:.3f}",
+            f"{half['accuracy']:.1%} right, all of them: {found['accuracy']:.1%}",
             highlight=False,
         )
 

@@ -6,6 +6,7 @@ everything about each question, report.json and report.html.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,12 +165,15 @@ def evaluate_predictions(
     out: Path,
     judge: LingoJudge | None = None,
     no_judge: str = "not asked for",
+    extras: Sequence[Extra] = (),
     command: str = "",
 ) -> dict[str, Any]:
     """Score the answers in a file against a part's references, without a model.
 
     Args:
-        predictions: a csv with question_id, segment_id and answer, as the benchmark's scorer reads it.
+        predictions: a csv with question_id, segment_id and answer, as the benchmark's scorer reads it; a
+            column confidence, 0 to 1, is read as well.
+        extras: as for `evaluate_part`, such as need no more answers.
 
     Returns:
         As `evaluate_part`, with `matching`: how many questions were matched, and the ids of those that were
@@ -183,7 +187,8 @@ def evaluate_predictions(
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     out.mkdir(parents=True, exist_ok=True)
-    made_by = {"predictions": str(predictions)}
+    content = hashlib.blake2s(predictions.read_bytes()).hexdigest()[:12]
+    made_by = {"predictions": str(predictions), "predictions_hash": content}
     return _finish(
         read,
         {SIGHTED: matching.table},
@@ -192,7 +197,7 @@ def evaluate_predictions(
         predictions.name,
         judge,
         no_judge,
-        (),
+        extras,
         command,
         matching,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -63,10 +64,11 @@ class Matching:
 def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     """The answers of a predictions.csv, by question and segment.
 
-    A column `confidence` is read where there is one.
+    A column `confidence` is read where there is one; it may be empty.
 
     Raises:
-        InputError: no such file, no table, a column that is missing, or a row without an id.
+        InputError: no such file, no table, a column that is missing, a row without an id, or a confidence
+            that is none.
     """
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
@@ -80,20 +82,31 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
         has = ", ".join(map(str, rows.columns[:6]))
         raise InputError(f"{path}: the column {', '.join(lost)} is missing; it has {has}")
     answers: dict[Key, list[Answered]] = defaultdict(list)
-    sure = (
-        pd.to_numeric(rows["confidence"], errors="coerce")
-        if "confidence" in rows
-        else pd.Series(float("nan"), rows.index)
-    )
-    for number, (question, segment, text, confidence) in enumerate(
-        zip(rows["question_id"], rows["segment_id"], rows["answer"], sure, strict=True)
+    said_sure = rows["confidence"] if "confidence" in rows else [""] * len(rows)
+    for number, (question, segment, text, sure) in enumerate(
+        zip(rows["question_id"], rows["segment_id"], rows["answer"], said_sure, strict=True)
     ):
         if not question.strip() or not segment.strip():
             raise InputError(
                 f"{path}: row {number}: there is no {'segment' if question.strip() else 'question'}_id"
             )
-        answers[question, segment].append(Answered(text, float(confidence)))
+        try:
+            confidence = _confidence(sure)
+        except ValueError:
+            raise InputError(
+                f"{path}: row {number}: confidence {sure!r:.40} is no number from 0 to 1; leave it empty "
+                f"where there is none"
+            ) from None
+        answers[question, segment].append(Answered(text, confidence))
     return dict(answers)
+
+
+def _confidence(text: str) -> float:
+    """What a cell says, NaN where it is empty; ValueError where it is no number from 0 to 1."""
+    value = float(text) if text.strip() else math.nan
+    if value < 0 or value > 1:
+        raise ValueError
+    return value
 
 
 def match(

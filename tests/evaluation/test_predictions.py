@@ -103,6 +103,13 @@ def test_what_cannot_be_compared(scored, part, tmp_path):
         ),
         ("question_id,segment_id,answer\n,segment0,Yes.\n", "row 0: there is no question_id"),
         ("question_id,segment_id,answer\n", "none of its 0 answers"),
+        *(
+            (
+                f"question_id,segment_id,answer,confidence\n0-0,segment0,Yes.,{sure}\n",
+                f"row 0: confidence '{sure}' is no number from 0 to 1; leave it empty",
+            )
+            for sure in ("87", "-0.1", "high")
+        ),
     ],
 )
 def test_files_that_are_no_predictions(part, tmp_path, text, message):
@@ -138,3 +145,57 @@ def test_the_file_that_is_scored_is_not_written_over(run, part, tmp_path, name, 
         f"leo-drive: {file}: would be written over by the results in {out}; choose another --out\n",
     )
     assert [p.name for p in out.iterdir()] == [name] and file.read_bytes() == before
+
+
+def test_a_file_with_confidence_is_told_how_much_it_means(run, part, tmp_path):
+    answers = right_answers()
+    answers["confidence"] = [0.9, 0.9, 0.9] * SEGMENTS
+    answers.loc[0, ["answer", "confidence"]] = "Yes.", 0.2
+    answers.loc[1, "confidence"] = float("nan")
+    answers.to_csv(tmp_path / "sure.csv", index=False)
+    scored = ["evaluate", "lingoqa", "--root", part, "--judge", "none"]
+    status, out, err = run(*scored, "--predictions", tmp_path / "sure.csv", "--out", tmp_path / "out")
+    assert status == 0, err
+    found = json.loads((tmp_path / "out/report.json").read_text())["confidence"]
+    # Eleven closed answers that came with one: ten right with 0.9, one wrong with 0.2.
+    assert found["answers"] == 11 and found["accuracy"] == pytest.approx(10 / 11)
+    assert found["ece"] == pytest.approx((10 * 0.1 + 0.2) / 11)
+    assert "Expected calibration error" in (tmp_path / "out/report.html").read_text()
+    assert "the surer half of the closed answers: 100.0% right, all of them: 90.9%" in out
+
+    right_answers().to_csv(tmp_path / "plain.csv", index=False)
+    status, out, err = run(*scored, "--predictions", tmp_path / "plain.csv", "--out", tmp_path / "plain")
+    assert status == 0 and "calibration" not in out + (tmp_path / "plain/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (["--model", "nano"], "--model"),
+        (["-m", "nano"], "--model"),
+        (["--corrupt", "fog"], "--corrupt"),
+        (["--consistency", "--corrupt", "fog"], "--corrupt and --consistency"),
+        (["--blind"], "--blind"),
+        (["--dtype", "float32"], "--dtype"),
+        (["--no-blind"], None),
+    ],
+)
+def test_what_needs_a_model_is_refused_beside_a_file(run, part, tmp_path, options, named):
+    right_answers().to_csv(tmp_path / "answers.csv", index=False)
+    scored = ["evaluate", "lingoqa", "--root", part, "--predictions", tmp_path / "answers.csv"]
+    status, _, err = run(*scored, "--judge", "none", "--out", tmp_path / "out", *options)
+    if named is None:
+        assert status == 0, err
+        return
+    assert status == 2 and not (tmp_path / "out").exists()
+    assert err.startswith(f"leo-drive: {named}: needs a model, and --predictions has the answers already")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_file_is_told_by_what_is_in_it(part, tmp_path):
+    def hash_of(answers, name):
+        answers.to_csv(tmp_path / name, index=False)
+        return evaluate_predictions(part, tmp_path / name, tmp_path / "out")["settings"]["predictions_hash"]
+
+    first = hash_of(right_answers(), "a.csv")
+    assert hash_of(right_answers(), "b.csv") == first != hash_of(right_answers().head(9), "a.csv")
