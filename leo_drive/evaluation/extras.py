@@ -22,7 +22,7 @@ from leo_drive.evaluation.calibration import reliability, reliability_figure
 from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
 from leo_drive.evaluation.corruptions import STRENGTHS
-from leo_drive.evaluation.lingoqa import BLIND, SIGHTED
+from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED
 from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
 from leo_drive.evaluation.robustness import (
@@ -45,7 +45,7 @@ class Robustness:
     """Closed scores on corrupted clips and on last frames alone; `robustness.png` beside the report."""
 
     corruptions: tuple[str, ...]
-    name: ClassVar[str] = "robustness"
+    name: ClassVar[str] = ROBUSTNESS
 
     @classmethod
     def of(cls, part: Path, corruptions: str) -> Robustness:
@@ -71,7 +71,7 @@ class Robustness:
         corrupted = {name: {s: score(pass_name(name, s)) for s in STRENGTHS} for name in self.corruptions}
         found = robustness(score(SIGHTED), score(BLIND), score(LAST_FRAME), corrupted)
         drawn = robustness_figure(found)
-        drawn.savefig(out / "robustness.png", dpi=110, metadata={"Software": None})
+        drawn.savefig(out / ROBUSTNESS_PLOT, dpi=110, metadata={"Software": None})
         return found, [_robustness_section(found, figure_html(drawn, "balanced accuracy by strength"))]
 
 

@@ -50,8 +50,10 @@ SIGHTED, BLIND = "predictions", "predictions_blind"
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
 
-ROBUSTNESS_PLOT = "robustness.png"
-_RESULTS = (f"{SIGHTED}.csv", f"{BLIND}.csv", QUESTIONS, REPORT, PAGE, ROBUSTNESS_PLOT)
+ROBUSTNESS, ROBUSTNESS_PLOT = "robustness", "robustness.png"
+_WITH = {"blind": f"{BLIND}.csv", ROBUSTNESS: ROBUSTNESS_PLOT}
+"""Files that are written only where the report has such an entry."""
+_RESULTS = (f"{SIGHTED}.csv", QUESTIONS, REPORT, PAGE, *_WITH.values())
 """What an evaluation writes, or removes where an earlier one left it."""
 
 OFFICIAL = 500
@@ -145,8 +147,6 @@ def evaluate_part(
         passes |= extra.passes()
     answers = answer_examples(leo, asked, passes, kept, read.name, progress)
     tables = {name: read.table(read.examples, said) for name, said in answers.items()}
-    if BLIND not in tables:
-        (out / f"{BLIND}.csv").unlink(missing_ok=True)  # of an earlier evaluation
     made_by = {
         "model": leo.name,
         "model_hash": about["weights"],
@@ -290,6 +290,9 @@ def _finish(
     )  # fmt: skip
     title = f"{model} on {read.name}"
     write(out / PAGE, page(title, [section for section in standard if section], now()))
+    for entry, name in _WITH.items():
+        if entry not in report:
+            (out / name).unlink(missing_ok=True)  # of an earlier evaluation
     return report
 
 

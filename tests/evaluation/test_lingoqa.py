@@ -12,13 +12,14 @@ from rich.console import Console
 from leo_drive.data.example import Example, Picture
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import clip_of
-from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part
+from leo_drive.evaluation.extras import Robustness
+from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part, evaluate_predictions
 from leo_drive.evaluation.report import print_report
 from leo_drive.evaluation.table import read_table
 from leo_drive.inference import Leo
 from leo_drive.inference.prefix import compute_prefix
 from tests.data.pictures import jpeg, write
-from tests.evaluation.parts import SEGMENTS, write_part
+from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 from tests.model.tiny import tiny_leo
 
 
@@ -147,6 +148,18 @@ def test_a_finished_evaluation_is_made_anew(part, tmp_path):
     assert evaluate_part(again, part, tmp_path / "out") == first and again.clips == 2 * SEGMENTS
     evaluate_part(other, part, tmp_path / "out")
     assert other.clips == 2 * SEGMENTS
+
+
+def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):
+    model, out = leo(), tmp_path / "out"
+    evaluate_part(model, part, out, extras=[Robustness.of(part, "jpeg")])
+    (out / "notes.txt").write_text("mine")
+    assert (out / "robustness.png").is_file() and (out / "predictions_blind.csv").is_file()
+    evaluate_part(model, part, out)
+    assert {p.name for p in out.iterdir()} == {*FILES, "notes.txt"}
+    right_answers().to_csv(tmp_path / "answers.csv", index=False)
+    evaluate_predictions(part, tmp_path / "answers.csv", out)
+    assert {p.name for p in out.iterdir()} == {*FILES, "notes.txt"} - {"predictions_blind.csv"}
 
 
 def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
