@@ -36,6 +36,7 @@ def answer_examples(
     kept: PartialAnswers,
     source: str = "",
     progress: Progress | None = None,
+    besides: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, list[list[Answered]]]:
     """Answer every question of every example, once a pass.
 
@@ -43,28 +44,38 @@ def answer_examples(
         passes: what each shows of a clip, by a name that says it wholly: answers are found again by it.
         kept: where answers are kept as they come; those that it has are not asked for again.
         source: the data set's name, for messages.
-        progress: called with clips done and all, over all passes.
+        progress: called with clips done and all, over all passes and what is asked besides.
+        besides: more questions, by a name that says them wholly; asked of every clip as the first pass shows
+            it, while that pass has it encoded.
 
     Returns:
-        Of each pass, of each example, an answer a question, greedily decoded.
+        Of each pass, and of what was asked besides, of each example, an answer a question, greedily decoded.
 
     Raises:
         InputError: a picture is damaged, or frames and questions do not fit the model's context.
     """
+    besides = besides or {}
+    every = (len(passes) + len(besides)) * len(examples)
     if kept:
-        log.warning("%s: going on after %d of %d clips", kept.path, len(kept), len(passes) * len(examples))
-    answers: dict[str, list[list[Answered]]] = {name: [] for name in passes}
-    for name, show in passes.items():
+        log.warning("%s: going on after %d of %d clips", kept.path, len(kept), every)
+    answers: dict[str, list[list[Answered]]] = {name: [] for name in (*passes, *besides)}
+    for number, (name, show) in enumerate(passes.items()):
         for i, example in enumerate(examples):
-            found = kept.get(name, i)
-            if found is None:
-                clip = show(clip_of(example, leo.model.config.trained_frames, source))
-                asked = [qa.question for qa in example.questions]
-                said = leo.ask(clip, asked)
-                found = kept.keep(name, i, [Answered(a.text, round(a.confidence, 6)) for a in said])
-            answers[name].append(found)
-            if progress:
-                progress(sum(map(len, answers.values())), len(passes) * len(examples))
+            asked: dict[str, Sequence[str]] = {name: [qa.question for qa in example.questions]}
+            if number == 0:
+                asked |= besides
+            clip = None
+            for of, questions in asked.items():
+                found = kept.get(of, i)
+                if found is None:
+                    # Several calls on one clip: the model encodes it once, and an answer does not depend on
+                    # what else is asked, as it may where questions share a batch.
+                    clip = clip or show(clip_of(example, leo.model.config.trained_frames, source))
+                    said = leo.ask(clip, questions)
+                    found = kept.keep(of, i, [Answered(a.text, round(a.confidence, 6)) for a in said])
+                answers[of].append(found)
+                if progress:
+                    progress(sum(map(len, answers.values())), every)
     return answers
 
 

@@ -114,14 +114,14 @@ def evaluate_lingoqa(
     if predictions is None:
         if corrupt is not None:
             extras.append(Robustness.of(root, corrupt))
+        if consistency:
+            extras.append(Consistency())
         with spinner(f"loading {model}"):
             from leo_drive.evaluation.lingoqa import evaluate_part
             from leo_drive.inference import load
 
             leo = load(model, device=device, dtype=dtype)
         with progress("answering") as update:
-            if consistency:
-                extras.append(Consistency(leo, root, update))
             report = evaluate_part(leo, root, out_dir, blind, update, **how)
     else:
         from leo_drive.evaluation.lingoqa import evaluate_predictions

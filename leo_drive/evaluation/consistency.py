@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +18,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from leo_drive.data.closed import read_value
-from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.data.kinds import YES_NO
 from leo_drive.evaluation.table import Answered
 from leo_drive.yaml_files import read_yaml
@@ -83,14 +81,9 @@ class Wordings(BaseModel):
         return [wording for group in self.groups for wording in group.wordings]
 
     @property
-    def pass_name(self) -> str:
-        """Of the pass that asks them; another table is another pass."""
+    def key(self) -> str:
+        """By which the answers are found again; another table has another."""
         return f"consistency_{hashlib.blake2s(self.model_dump_json().encode()).hexdigest()[:8]}"
-
-    def asked_of(self, example: Example) -> Example:
-        """The example with these questions in place of its own."""
-        asked = (QuestionAnswer(f"{i}", text, "") for i, text in enumerate(self.questions))
-        return replace(example, conversations=tuple((qa,) for qa in asked))
 
 
 def read_wordings(path: Path = WORDINGS) -> Wordings:

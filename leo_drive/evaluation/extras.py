@@ -1,7 +1,7 @@
 """What an evaluation can measure besides its scores: robustness, confidence and consistency.
 
-Each is a `leo_drive.evaluation.lingoqa.Extra`: it may add passes over the same clips, and turns the tables of
-all passes into an entry of report.json and a section of the page.
+Each is a `leo_drive.evaluation.lingoqa.Extra`: it may add passes over the same clips, or questions about
+them, and turns the answers into an entry of report.json and a section of the page.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 from rich.console import Console
 
 from leo_drive.data.kinds import infer_kinds
-from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
-from leo_drive.evaluation.answering import Progress, Show, answer_examples, grey_clip
+from leo_drive.evaluation.answering import Show, grey_clip
 from leo_drive.evaluation.calibration import reliability, reliability_figure
 from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
 from leo_drive.evaluation.corruptions import STRENGTHS
-from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED
+from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED, Answers
 from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html
-from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
 from leo_drive.evaluation.robustness import (
     LAST_FRAME,
     Score,
@@ -35,9 +33,6 @@ from leo_drive.evaluation.robustness import (
     robustness,
     robustness_figure,
 )
-from leo_drive.inference import Leo
-
-Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -62,9 +57,12 @@ class Robustness:
     def passes(self) -> Mapping[str, Show]:
         return {BLIND: grey_clip, **passes(self.corruptions)}
 
-    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any], list[Section]]:
+    def besides(self) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
         def score(name: str) -> Score:
-            found = score_table(tables[name])
+            found = score_table(answers.tables[name])
             assert found is not None
             return found
 
@@ -84,8 +82,11 @@ class Confidence:
     def passes(self) -> Mapping[str, Show]:
         return {}
 
-    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any] | None, list[Section]]:
-        table = tables[SIGHTED]
+    def besides(self) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any] | None, list[Section]]:
+        table = answers.tables[SIGHTED]
         rows = table[table["truth"].notna() & table["confidence"].notna()]
         if not len(rows):
             return None, []
@@ -106,25 +107,19 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Paraphrased and negated questions, asked of every clip of a part besides its own."""
+    """Paraphrased and negated questions, asked of every clip besides its own."""
 
-    leo: Leo
-    part: Path
-    progress: Progress | None = None
     wordings: Wordings = field(default_factory=read_wordings)
     name: ClassVar[str] = "consistency"
 
     def passes(self) -> Mapping[str, Show]:
         return {}
 
-    def finish(self, tables: Tables, out: Path) -> tuple[dict[str, Any], list[Section]]:
-        examples = [self.wordings.asked_of(example) for example in read_lingoqa(self.part)]
-        kept = PartialAnswers(out / "consistency.partial.jsonl", what_answers_depend_on(self.leo, examples))
-        source = part_table(self.part).absolute().parent.name
-        shown: dict[str, Show] = {self.wordings.pass_name: lambda clip: clip}
-        answers = answer_examples(self.leo, examples, shown, kept, source, self.progress)
-        found = consistency(self.wordings, [e.example_id for e in examples], answers[self.wordings.pass_name])
-        kept.remove()
+    def besides(self) -> Mapping[str, Sequence[str]]:
+        return {self.wordings.key: self.wordings.questions}
+
+    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
+        found = consistency(self.wordings, answers.clips, answers.besides[self.wordings.key])
         return found, [_consistency_section(found)]
 
 

@@ -41,7 +41,14 @@ from leo_drive.evaluation.predictions import COLUMNS, Matching, match, read_pred
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
-from leo_drive.evaluation.table import QUESTIONS, fingerprint, question_table, subjects_of, to_csv
+from leo_drive.evaluation.table import (
+    QUESTIONS,
+    Answered,
+    fingerprint,
+    question_table,
+    subjects_of,
+    to_csv,
+)
 from leo_drive.inference import Leo
 
 log = logging.getLogger(__name__)
@@ -60,6 +67,22 @@ OFFICIAL = 500
 """Questions of LingoQA's evaluation part."""
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What an evaluation has when everything is answered.
+
+    Attributes:
+        tables: of each pass, the extras' own and SIGHTED and BLIND, the table of questions, its rows in one
+            order.
+        clips: the clips' names.
+        besides: of what was asked besides, by its name: of each clip, an answer a question.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    clips: Sequence[str]
+    besides: Mapping[str, Sequence[Sequence[Answered]]]
+
+
 class Extra(Protocol):
     """Something more to measure in the same evaluation, such as robustness."""
 
@@ -70,12 +93,11 @@ class Extra(Protocol):
     def passes(self) -> Mapping[str, Show]:
         """More passes over the same clips, by a name that says what is shown wholly."""
 
-    def finish(self, tables: Mapping[str, pd.DataFrame], out: Path) -> tuple[Any, list[Section]]:
-        """What it found, for report.json, and its sections of the page.
+    def besides(self) -> Mapping[str, Sequence[str]]:
+        """More questions about every clip, by a name that says them wholly."""
 
-        Args:
-            tables: of each pass, its own and SIGHTED and BLIND, the table of questions; rows in one order.
-        """
+    def finish(self, answers: Answers, out: Path) -> tuple[Any, list[Section]]:
+        """What it found, for report.json, and its sections of the page."""
 
 
 @dataclass(frozen=True)
@@ -143,10 +165,13 @@ def evaluate_part(
     passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
     if blind and closed:
         passes[BLIND] = grey_clip
+    besides: dict[str, Sequence[str]] = {}
     for extra in extras:
         passes |= extra.passes()
-    answers = answer_examples(leo, asked, passes, kept, read.name, progress)
-    tables = {name: read.table(read.examples, said) for name, said in answers.items()}
+        besides |= extra.besides()
+    said = answer_examples(leo, asked, passes, kept, read.name, progress, besides)
+    tables = {name: read.table(read.examples, said[name]) for name in passes}
+    answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
     made_by = {
         "model": leo.name,
         "model_hash": about["weights"],
@@ -154,7 +179,7 @@ def evaluate_part(
         "dtype": str(leo.model.dtype).removeprefix("torch."),
         "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
     }
-    report = _finish(read, tables, made_by, out, leo.name, judge, no_judge, extras, command)
+    report = _finish(read, answers, made_by, out, leo.name, judge, no_judge, extras, command)
     kept.remove()
     return report
 
@@ -191,7 +216,7 @@ def evaluate_predictions(
     made_by = {"predictions": str(predictions), "predictions_hash": content}
     return _finish(
         read,
-        {SIGHTED: matching.table},
+        Answers({SIGHTED: matching.table}, [e.example_id for e in read.examples], {}),
         made_by,
         out,
         predictions.name,
@@ -220,7 +245,7 @@ def _read(part: Path) -> _Part:
 
 def _finish(
     read: _Part,
-    tables: dict[str, pd.DataFrame],
+    answers: Answers,
     made_by: dict[str, Any],
     out: Path,
     model: str,
@@ -231,6 +256,7 @@ def _finish(
     matching: Matching | None = None,
 ) -> dict[str, Any]:
     """Score, and write everything."""
+    tables = answers.tables
     table = tables[SIGHTED]
     if judge:
         said = as_the_scorer_reads(list(table["answer"]))
@@ -272,7 +298,7 @@ def _finish(
     )
     sections: list[Section] = []
     for extra in extras:
-        report[extra.name], added = extra.finish(tables, out)
+        report[extra.name], added = extra.finish(answers, out)
         sections += added
     if command:
         report["command"] = command

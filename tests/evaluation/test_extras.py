@@ -16,6 +16,7 @@ from leo_drive.evaluation.extras import Confidence, Consistency, Robustness, pri
 from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part
 from leo_drive.inference import Leo
 from leo_drive.inference.load import open_model
+from leo_drive.inference.prefix import compute_prefix
 
 CLIPS = 2
 FILES = ("report.json", "questions.csv", "predictions.csv", "predictions_blind.csv", "robustness.png")
@@ -57,7 +58,7 @@ def network():
 def run(network, part, out, stop_after=None):
     leo = Watched(*network, name="nano")
     leo.stop_after = stop_after
-    extras = [Confidence(), Robustness.of(part, "jpeg"), Consistency(leo, part, wordings=WORDINGS)]
+    extras = [Confidence(), Robustness.of(part, "jpeg"), Consistency(WORDINGS)]
     return leo, evaluate_part(leo, part, out, blind=False, extras=extras)
 
 
@@ -80,20 +81,41 @@ def test_everything_in_one_report_also_after_a_stop(network, part, tmp_path):
     for heading in ("Robustness", "Confidence", "Consistency", "temporal gain"):
         assert heading in page
 
-    # Stopped at the other wordings, when all other answers are there.
-    with pytest.raises(StoppedError):
-        run(network, part, tmp_path / "parted", stop_after=leo.clips - 1)
-    assert (tmp_path / "parted" / PARTIAL).is_file()
-    leo, again = run(network, part, tmp_path / "parted")
-    assert leo.clips == 1 and again == report
-    for name in FILES:
-        assert (tmp_path / "parted" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    # Stopped at a clip's other wordings, when its own questions are answered, and at the last corruption.
+    for stop_after in (1, leo.clips - 1):
+        parted = tmp_path / f"parted{stop_after}"
+        with pytest.raises(StoppedError):
+            run(network, part, parted, stop_after=stop_after)
+        assert (parted / PARTIAL).is_file()
+        goes_on, again = run(network, part, parted)
+        assert goes_on.clips == leo.clips - stop_after and again == report
+        for name in FILES:
+            assert (parted / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
     console = Console(width=160)
     with console.capture() as shown:
         print_extras(report, console)
     for words in ("strength 3", "gain over blind", "negations contradict", "expected calibration error"):
         assert words in shown.get()
+
+
+def test_other_wordings_cost_no_encoding_and_change_no_answer(network, part, tmp_path, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(
+        "leo_drive.inference.leo.compute_prefix",
+        lambda model, processor, clip, plan: (
+            encoded.append(clip.source) or compute_prefix(model, processor, clip, plan)
+        ),
+    )
+    steps = []
+    for name, extras in (("plain", []), ("besides", [Consistency(WORDINGS)])):
+        leo = Leo(*network, name="nano")
+        report = evaluate_part(leo, part, tmp_path / name, False, lambda *at: steps.append(at), extras=extras)
+    assert len(encoded) == 2 * CLIPS and encoded[:CLIPS] == encoded[CLIPS:]
+    assert steps[CLIPS:] == [(i, 2 * CLIPS) for i in range(1, 2 * CLIPS + 1)]
+    assert report["consistency"]["paraphrase"]["pairs"] == CLIPS
+    for name in ("questions.csv", "predictions.csv"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "besides" / name).read_bytes()
 
 
 def test_a_part_without_closed_questions_has_nothing_to_lose(part, tmp_path):
