@@ -12,8 +12,8 @@ from typing import Any
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
-from leo_drive.errors import InputError
-from leo_drive.evaluation.answering import Progress, answer_examples, asked_once
+from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation.answering import Progress, answer_examples, asked_once, check_pictures
 from leo_drive.evaluation.calibration import (
     FOLDS,
     fit_temperature,
@@ -46,7 +46,8 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
         clips, the temperature that was fitted on the other four; the one that is kept was fitted on all.
 
     Raises:
-        InputError: the part cannot be read, has too few closed questions, or all answers are right or wrong.
+        InputError: the part cannot be read, pictures are missing, it has too few closed questions, or all
+            answers are right or wrong.
     """
     closed = [_closed_alone(asked_once(example)) for example in infer_kinds(read_lingoqa(part))]
     examples = [example for example in closed if example.conversations]
@@ -55,6 +56,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
             f"{part}: {len(examples)} clips with closed questions, calibration needs {FOLDS} at the least; "
             f"give a larger part"
         )
+    check_pictures(examples, str(part))
     kept = PartialAnswers(out_dir / PARTIAL, what_answers_depend_on(leo, examples))
     source = part_table(part).parent.name
     answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
@@ -89,7 +91,17 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
 
     Args:
         report: what `calibrate_model` gives.
+
+    Raises:
+        LeoDriveError: confidence would mean less than it did; nothing is written.
     """
+    before, after = (report[name]["ece"] for name in ("before", "after"))
+    if after > before:
+        raise LeoDriveError(
+            f"{folder}: the temperature is not stored: with it the calibration error on clips held out from "
+            f"the fit would be {after:.4f}, without it is {before:.4f}; give a larger part, or "
+            f"leave the model as it is"
+        )
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["confidence_temperature"] = report["temperature"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,8 @@ def calibrate(
     """Make a model's confidence mean what it says.
 
     Answers a part's closed questions, fits the temperature with which confidence best predicts which answers
-    are right, and stores it with the model. Run again after it was stopped, it goes on where it was.
+    are right, and stores it with the model, unless confidence would mean less than it did. Run again after it
+    was stopped, it goes on where it was.
     """
     from leo_drive.data.lingoqa import read_part
 
@@ -49,11 +50,20 @@ def calibrate(
         leo = load(model, device=device, dtype=dtype)
     with progress("answering") as update:
         report = calibrate_model(leo, root, out_dir, update)
-    if folder is not None:
-        store_temperature(folder, report)
     if as_json:
         print_json(report)
-        return
+    else:
+        _print(report)
+        out.print(f"{REPORT} and {PLOT} in {out_dir}", highlight=False, markup=False)
+    if folder is not None:
+        # After the numbers, which say why, where this refuses.
+        store_temperature(folder, report)
+    if not as_json:
+        stored = f"stored in {folder / 'config.json'}" if folder else "not stored"
+        out.print(stored, highlight=False, markup=False)
+
+
+def _print(report: dict[str, Any]) -> None:
     before, after = report["before"], report["after"]
     out.print(
         f"{report['model']} on {report['part']}: {report['questions']} closed questions about "
@@ -69,8 +79,6 @@ def calibrate(
             f"the most confident {row['coverage']:.0%} of answers: {row['accuracy']:.1%} right",
             highlight=False,
         )
-    stored = f"stored in {folder / 'config.json'}" if folder else "not stored"
-    out.print(f"{stored}; {REPORT} and {PLOT} in {out_dir}", highlight=False, markup=False)
 
 
 def _folder_to_write(model: str) -> Path:

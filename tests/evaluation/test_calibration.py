@@ -23,6 +23,9 @@ from leo_drive.evaluation.calibration import (
     reliability,
     reliability_figure,
 )
+from leo_drive.evaluation.closed import closed_rows
+from leo_drive.evaluation.lingoqa import evaluate_part
+from leo_drive.evaluation.table import read_table
 from leo_drive.inference import Leo
 from leo_drive.inference.load import ASSETS
 from tests.model.tiny import tiny_leo
@@ -101,9 +104,10 @@ def drives(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """nano in a folder of its own."""
+    """nano in a folder of its own, made far too sure of itself."""
     folder = tmp_path_factory.mktemp("models") / "mine"
     shutil.copytree(ASSETS / "nano", folder)
+    set_temperature(folder, 4.0)
     return folder
 
 
@@ -117,6 +121,7 @@ def test_nano_is_calibrated_on_drives_and_says_so(drives, copy, tmp_path):
     kinds = pd.read_parquet(drives / "val_kinds.parquet")
     assert report["questions"] == (kinds.choices.map(len) > 0).sum()
     assert report["before"]["accuracy"] == report["after"]["accuracy"] > 0.3
+    assert report["temperature_before"] == 4.0 and report["after"]["ece"] < report["before"]["ece"]
 
     card = (copy / "README.md").read_text()
     for _ in range(2):  # once more changes nothing
@@ -129,7 +134,54 @@ def test_nano_is_calibrated_on_drives_and_says_so(drives, copy, tmp_path):
     clip = leo_drive.open(sorted((drives / "images/val").iterdir())[0]).clip()
     before, after = (model.ask(clip, "Is there a vehicle ahead?") for model in (leo, again))
     assert after.text == before.text
-    assert math.log(after.confidence) * report["temperature"] == pytest.approx(math.log(before.confidence))
+    assert math.log(after.confidence) * report["temperature"] == pytest.approx(
+        math.log(before.confidence) * 4.0
+    )
+
+
+def set_temperature(folder, temperature):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "confidence_temperature": temperature}))
+
+
+def best_temperature(folder, drives, out):
+    """The one with the least calibration error on these very answers, which no fit on others can beat."""
+    evaluate_part(leo_drive.load(folder), drives, out, blind=False)
+    rows = closed_rows(read_table(out))
+    logs, right = np.log(rows["confidence"]), list(rows["correct"])
+    return min(np.geomspace(0.3, 3, 60), key=lambda t: reliability(np.exp(logs / t), right)["ece"])
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_temperature_that_makes_it_worse_is_not_stored(run, drives, tmp_path, monkeypatch, as_json):
+    monkeypatch.setenv("PATH", "")  # without Java, whose start takes seconds
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(ASSETS / "nano", model)
+    set_temperature(model, 1.0)
+    set_temperature(model, best_temperature(model, drives, tmp_path / "answers"))
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    options = ["--model", model, "--root", drives, "--out", out, *(["--json"] if as_json else [])]
+    status, said, err = run("evaluate", "calibrate", *options)
+    report = json.loads((out / "calibration.json").read_text())
+    assert report["after"]["ece"] > report["before"]["ece"]
+    assert status == 1 and err.startswith(f"leo-drive: {model}: the temperature is not stored")
+    assert len(err.splitlines()) == 1 and "stored in" not in said
+    assert json.loads(said) == report if as_json else "expected calibration error" in said
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+    # To measure is no failure.
+    status, said, _ = run("evaluate", "calibrate", *options, "--no-write")
+    assert status == 0 and (as_json or "not stored" in said)
+
+
+def test_missing_pictures_are_listed_before_anything_is_answered(drives, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(drives, part)
+    for segment in sorted((part / "images/val").iterdir())[:2]:
+        (segment / "0.jpg").unlink()
+    leo = Leo(*tiny_leo(max_tiles=1, context=1024), name="tiny")
+    with pytest.raises(InputError, match=r"2 pictures missing: .*0\.jpg, .*0\.jpg; get") as refused:
+        calibrate_model(leo, part, tmp_path)
+    assert str(part) in str(refused.value) and not (tmp_path / PARTIAL).exists()
 
 
 def test_only_a_folder_that_was_named_is_written(copy, drives, tmp_path):
