@@ -33,8 +33,8 @@ from leo_drive.evaluation.answering import (
 )
 from leo_drive.evaluation.bootstrap import interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, score_table
-from leo_drive.evaluation.judge import LINGO_JUDGE, THRESHOLD, LingoJudge, as_the_scorer_reads
-from leo_drive.evaluation.language import WORDS
+from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
+from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
 from leo_drive.evaluation.predictions import COLUMNS, Matching, match, read_predictions
@@ -62,9 +62,6 @@ _WITH = {"blind": f"{BLIND}.csv", ROBUSTNESS: ROBUSTNESS_PLOT}
 """Files that are written only where the report has such an entry."""
 _RESULTS = (f"{SIGHTED}.csv", QUESTIONS, REPORT, PAGE, *_WITH.values())
 """What an evaluation writes, or removes where an earlier one left it."""
-
-OFFICIAL = 500
-"""Questions of LingoQA's evaluation part."""
 
 
 @dataclass(frozen=True)
@@ -290,8 +287,8 @@ def _finish(
         report["scores"]["gain_over_blind"] = {"score": gain, "interval": ends}
     if matching:
         report["matching"] = matching.as_dict()
-    report["warnings"] = _warnings(table, matching)
-    report["notes"] = _notes(table, judge, tokenizer)
+    report["warnings"] = warnings_on(table, matching)
+    report["notes"] = notes_on(read.examples, table, report["closed"], judge, matching, tokenizer)
     judged_by = {"judge": judge.name, "judge_hash": judge.hash} if judge else {"judge": None}
     report["settings"] = settings(
         **made_by, part=str(read.path), part_hash=report["part_hash"], **judged_by, tokenizer=tokenizer
@@ -332,42 +329,6 @@ def _closed(table: pd.DataFrame) -> dict[str, Any] | None:
         rows = table[(table["kind"] == kind) & table["truth"].notna()]
         score["interval"] = interval(balanced_accuracy(rows), list(rows["segment_id"]))
     return closed
-
-
-def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
-    lines = matching.warnings() if matching else []
-    empty = table[[not answer.strip() for answer in table["answer"]]]
-    if len(empty):
-        line = f"{len(empty)} of {len(table)} answers are empty: wrong as closed answers"
-        if empty["judge"].notna().all():
-            # As its own scorer reads them; one of spaces alone reaches the judge as it is.
-            as_none = as_the_scorer_reads(list(empty["answer"])).count("none")
-            passed = int((empty["judge"] > THRESHOLD).sum())
-            line += f'; judged all the same, {as_none} of them as "none", and {passed} of them passed'
-        lines.append(line)
-    return lines
-
-
-def _notes(table: pd.DataFrame, judge: LingoJudge | None, tokenizer: str) -> list[str]:
-    lines = []
-    if judge:
-        lines.append(
-            f"Lingo-Judge by {judge.name}: right above a logit of {THRESHOLD:g}, best of the references, "
-            f"over {len(table)} answers."
-        )
-        if judge.name != LINGO_JUDGE:
-            lines.append(f"The judge is a folder; whether it holds {LINGO_JUDGE} is told by its hash alone.")
-    if len(table) != OFFICIAL:
-        lines.append(
-            f"{len(table)} answers, where LingoQA's evaluation part has {OFFICIAL} questions: not to be "
-            f"compared with published scores."
-        )
-    if tokenizer == WORDS:
-        lines.append(
-            "BLEU and CIDEr without Java: words by a simpler rule than the benchmark's tokenizer, so not to "
-            "be compared with published scores."
-        )
-    return lines
 
 
 def _frames(read: _Part) -> Callable[[str], list[Image.Image]]:

@@ -25,7 +25,7 @@ _PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalca
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """The scores, and balanced accuracy per kind of closed question beside the blind baseline."""
+    """The scores, and balanced accuracy per kind of closed question beside the blind baseline; times 100."""
     console.print(
         f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips",
         highlight=False,
@@ -42,7 +42,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
         console.print(table)
         console.print(
-            f"kinds {report['kinds']}; unread: could not be told, counted as wrong", highlight=False
+            f"times 100; kinds {report['kinds']}; unread: could not be told, counted as wrong",
+            highlight=False,
         )
     print_scores(report, console)
 
@@ -118,4 +119,4 @@ def plain(value: Any) -> Any:
 def _row(name: str, score: dict[str, Any], blind: dict[str, Any] | None) -> list[str]:
     numbers = [score["accuracy"], score["balanced_accuracy"], score["unread"]]
     numbers += [blind["balanced_accuracy"]] if blind else []
-    return [name, str(score["questions"]), *(f"{number:.3f}" for number in numbers)]
+    return [name, str(score["questions"]), *map(hundredths, numbers)]

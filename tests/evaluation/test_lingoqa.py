@@ -244,7 +244,13 @@ def test_the_report_for_people(part, tmp_path):
         print_report(report, console)
     text = shown.get()
     assert "kind" in text and "unread" in text and "blind, balanced" in text
-    assert "mean of 2" in text and "kinds inferred from wording and answers" in text
+    assert "mean of 2" in text and "times 100; kinds inferred from wording and answers" in text
+    blind = report["blind"]["kinds"]
+    for kind, score in report["closed"]["kinds"].items():
+        row = next(line for line in text.splitlines() if f" {kind} " in line)
+        numbers = (score["accuracy"], score["balanced_accuracy"], score["unread"])
+        shown_numbers = [f"{100 * n:.1f}" for n in (*numbers, blind[kind]["balanced_accuracy"])]
+        assert re.findall(r"\d+\.\d+", row) == shown_numbers, row
     with console.capture() as shown:
         print_report({**report, "closed": None}, console)
     assert "none of its questions is closed" in shown.get()

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 
+from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.errors import InputError
 from leo_drive.evaluation.compare import compare
 from leo_drive.evaluation.lingoqa import evaluate_predictions
@@ -199,3 +200,78 @@ def test_a_file_is_told_by_what_is_in_it(part, tmp_path):
 
     first = hash_of(right_answers(), "a.csv")
     assert hash_of(right_answers(), "b.csv") == first != hash_of(right_answers().head(9), "a.csv")
+
+
+def sized_part(folder, segments, questions, references):
+    """So many segments, questions to each, and references to each of these; right answers beside it."""
+    folder.mkdir()
+    asked = [(s, q) for s in range(segments) for q in range(questions)]
+    rows = [
+        (
+            f"{s}-{q}",
+            f"segment{s}",
+            ["images/val/0.jpg"],
+            "Is there a vehicle ahead?",
+            "Yes." if s % 2 else "No.",
+        )
+        for s, q in asked
+        for _ in range(references)
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.to_parquet(folder / "val.parquet")
+    answers = table.drop_duplicates("question_id")[["question_id", "segment_id", "answer"]]
+    answers.to_csv(folder / "answers.csv", index=False)
+    return answers
+
+
+OFFICIAL = "100 segments, 500 questions, 1000 references"
+
+
+@pytest.mark.parametrize(
+    "size, of_part",
+    [
+        ((100, 5, 2), None),
+        ((100, 5, 1), "100 segments, 500 questions, 500 references"),
+        ((50, 10, 2), "50 segments, 500 questions, 1000 references"),
+    ],
+)
+def test_a_part_of_as_many_questions_is_not_taken_for_lingoqas(tmp_path, size, of_part):
+    answers = sized_part(tmp_path / "part", *size)
+    file = tmp_path / "part/answers.csv"
+
+    def note():
+        report = evaluate_predictions(tmp_path / "part", file, tmp_path / "out")
+        (found,) = [line for line in report["notes"] if "evaluation part" in line or "one answer" in line]
+        return found
+
+    if of_part:
+        assert note() == (
+            f"The part has {of_part}, LingoQA's evaluation part {OFFICIAL}: not to be compared with "
+            f"published scores."
+        )
+        return
+    assert note() == (
+        f"The part is as large as LingoQA's evaluation part ({OFFICIAL}). Only if it is that part are the "
+        f"scores to be compared with published ones."
+    )
+    # As many answers, but one question has two of them and one has none.
+    pd.concat([answers.head(499), answers.head(1)]).to_csv(file, index=False)
+    assert note().startswith("Not every question has one answer (500 answers to 500 questions): not to be")
+
+
+def test_a_kind_of_one_value_is_named(part, scored, tmp_path):
+    report, _ = scored("two")
+    assert not any("one value alone" in line for line in report["notes"])
+    table = pd.read_parquet(part / "val.parquet")
+    table.loc[table["question"] == "Is there a vehicle ahead?", "answer"] = "Yes."
+    (tmp_path / "part").mkdir()
+    table.to_parquet(tmp_path / "part/val.parquet")
+    right_answers().to_csv(tmp_path / "answers.csv", index=False)
+    report = evaluate_predictions(tmp_path / "part", tmp_path / "answers.csv", tmp_path / "out")
+    kinds = report["closed"]["kinds"]
+    assert (kinds["yes_no"]["values"], kinds["side"]["values"]) == (1, 2)
+    (line,) = [line for line in report["notes"] if "one value alone" in line]
+    assert line.endswith("they count like any other: yes_no.")
+    # Said, and the scores as they are.
+    assert kinds["yes_no"]["balanced_accuracy"] == pytest.approx(4 / 6)
+    assert report["closed"]["balanced_accuracy"] == pytest.approx((4 / 6 + 1) / 2)

@@ -1,0 +1,91 @@
+"""What a report on a LingoQA part says in words: what may be wrong, and how its scores are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from leo_drive.data.example import Example
+from leo_drive.evaluation.judge import LINGO_JUDGE, THRESHOLD, LingoJudge, as_the_scorer_reads
+from leo_drive.evaluation.language import WORDS
+from leo_drive.evaluation.predictions import Matching
+
+OFFICIAL = {"segments": 100, "questions": 500, "references": 1000}
+"""How large LingoQA's evaluation part is, by the README of GitHub wayveai/LingoQA."""
+
+
+def warnings_on(table: pd.DataFrame, matching: Matching | None) -> list[str]:
+    """What may be wrong with the answers themselves."""
+    lines = matching.warnings() if matching else []
+    empty = table[[not answer.strip() for answer in table["answer"]]]
+    if len(empty):
+        line = f"{len(empty)} of {len(table)} answers are empty: wrong as closed answers"
+        if empty["judge"].notna().all():
+            # As its own scorer reads them; one of spaces alone reaches the judge as it is.
+            as_none = as_the_scorer_reads(list(empty["answer"])).count("none")
+            passed = int((empty["judge"] > THRESHOLD).sum())
+            line += f'; judged all the same, {as_none} of them as "none", and {passed} of them passed'
+        lines.append(line)
+    return lines
+
+
+def notes_on(
+    examples: Sequence[Example],
+    table: pd.DataFrame,
+    closed: Mapping[str, Any] | None,
+    judge: LingoJudge | None,
+    matching: Matching | None,
+    tokenizer: str,
+) -> list[str]:
+    """What somebody should know who reads the scores of a LingoQA part.
+
+    Args:
+        examples: the part's, with every reference.
+        table: what was answered and scored.
+        closed: the report's closed scores.
+    """
+    lines = []
+    if judge:
+        lines.append(
+            f"Lingo-Judge by {judge.name}: right above a logit of {THRESHOLD:g}, best of the references, "
+            f"over {len(table)} answers."
+        )
+        if judge.name != LINGO_JUDGE:
+            lines.append(f"The judge is a folder; whether it holds {LINGO_JUDGE} is told by its hash alone.")
+    if single := [kind for kind, score in (closed or {"kinds": {}})["kinds"].items() if score["values"] == 1]:
+        lines.append(
+            f"Kinds of which one value alone occurs here, so that always giving it is worth 100; in the mean "
+            f"over kinds they count like any other: {', '.join(single)}."
+        )
+    lines.append(_comparable(examples, table, matching))
+    if tokenizer == WORDS:
+        lines.append(
+            "BLEU and CIDEr without Java: words by a simpler rule than the benchmark's tokenizer, so not to "
+            "be compared with published scores."
+        )
+    return lines
+
+
+def _comparable(examples: Sequence[Example], table: pd.DataFrame, matching: Matching | None) -> str:
+    """Whether the scores are over what published ones are over, as far as a part's size can tell."""
+    references = [qa for example in examples for qa in example.questions]
+    asked = {(e.example_id, qa.question_id) for e in examples for qa in e.questions}
+    segments = {segment for segment, _ in asked}
+    size = {"segments": len(segments), "questions": len(asked), "references": len(references)}
+    of_part, of_official = (", ".join(f"{n} {what}" for what, n in of.items()) for of in (size, OFFICIAL))
+    if size != OFFICIAL:
+        return (
+            f"The part has {of_part}, LingoQA's evaluation part {of_official}: not to be compared with "
+            f"published scores."
+        )
+    if matching and (matching.missing or matching.doubled):
+        return (
+            f"Not every question has one answer ({len(table)} answers to {size['questions']} questions): not "
+            f"to be compared with published scores."
+        )
+    return (
+        f"The part is as large as LingoQA's evaluation part ({of_official}). Only if it is that part are the "
+        f"scores to be compared with published ones."
+    )
