@@ -20,6 +20,7 @@ from training.ablate_cost import Cost, estimate
 from training.ablate_plan import REAL, named_ablations, open_study
 from training.ablate_report import print_results, write_results
 from training.ablate_run import run_study
+from training.nano import check_real
 
 _HOUR = 3600
 
@@ -54,6 +55,8 @@ def main(
 ) -> None:
     """Train and measure the variants of an ablation, and write a table with their spread, and a plot."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if real is not None:
+        check_real(real, held_out)
     writable_folder(out_dir)
     study = open_study(
         ablation, recipe, out_dir, seeds, steps, None if real is None else f"{REAL}-{held_out}"

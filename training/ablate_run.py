@@ -16,6 +16,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
 from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
 from leo_drive.files import writable_folder
 from leo_drive.inference import load
@@ -102,7 +103,7 @@ def measure(trial: Trial, part: str, where: str) -> Result:
     path = folder / "result.json"
     if not path.is_file():
         out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
-        path.write_text(json.dumps(_measured(trial, root, writable_folder(folder)), indent=2) + "\n")
+        write_json(path, _measured(trial, root, writable_folder(folder)))
     read = json.loads(path.read_text(encoding="utf-8"))
     return {"variant": trial.variant, "seed": trial.seed, "part": part, **read}
 

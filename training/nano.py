@@ -18,7 +18,9 @@ import torch
 import typer
 from transformers import set_seed
 
+from leo_drive.data.lingoqa import part_table
 from leo_drive.data.synthetic import write_dataset
+from leo_drive.errors import InputError, nearest
 from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.evaluation.report import print_report
 from leo_drive.inference import load
@@ -64,6 +66,20 @@ def draw(
         )
 
 
+def check_real(source: Path, held_out: str | None) -> None:
+    """See that the real drives are there, before hours go into the generated ones.
+
+    Raises:
+        InputError: they are not, or there is no such drive to hold out.
+    """
+    part_table(source / "scenery")
+    drives = sorted(path.name for path in (source / "labels").glob("*") if path.is_dir())
+    if not drives:
+        raise InputError(f"{source}: no labels/DRIVE in here; get the whole of the data set")
+    if held_out and held_out not in drives:
+        raise InputError(f"{source}: no drive {held_out} to hold out; {nearest(held_out, drives)}")
+
+
 def split_real(source: Path, held_out: str | None, out_dir: Path = REAL) -> None:
     """Real drives as training parts, mirrored too, one drive kept to measure on or none."""
     last_written = out_dir / ("val/val.parquet" if held_out else "train/train.parquet")
@@ -106,6 +122,8 @@ def main(
     install: Annotated[bool, typer.Option(help="Replace the embedded model.")] = True,
 ) -> None:
     """Draw, train, measure, install."""
+    if real is not None:
+        check_real(real, held_out)
     set_seed(0)
     draw(RUNS / "data/single", single, frames=1, labels=True)
     draw(RUNS / "data/clips", clips, frames=5)

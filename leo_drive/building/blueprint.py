@@ -23,6 +23,7 @@ from leo_drive.model.checkpoints.names import (
 )
 from leo_drive.model.checkpoints.reference import (
     REFERENCE_PARTS,
+    fields_of,
     guessed_image_token,
     read_json,
     reference_config,
@@ -86,15 +87,11 @@ def from_internvl(internvl: Source, sam: Source) -> Blueprint:
         InputError: a configuration that is missing, another model's, or of a kind that answers otherwise.
     """
     config, what = _configuration(internvl)
-    try:
+    with fields_of(what, "an InternVL config.json"):
         first = internvl_branch(config, what)
         llm = config["llm_config"]
         language = language_config(llm, what)
         template, image_token = chat_template(config, what), guessed_image_token(config)
-    except KeyError as missing:
-        raise InputError(
-            f"{what}: the field {missing} is missing; is this an InternVL config.json?"
-        ) from None
     second, sam_part = _sam(sam)
     parts = (
         Part(_FIRST, ("vision_model.",), INTERNVIT_NAMES, internvl),
@@ -116,11 +113,10 @@ def from_parts(internvit: Source, sam: Source, llm: Source) -> Blueprint:
     text, text_what = _configuration(llm)
     if (named := vit.get("architectures")) != ["InternVisionModel"]:
         raise InputError(f"{vit_what}: its architecture is {named}, not InternVisionModel")
-    try:
+    with fields_of(vit_what, "an InternViT config.json"):
         first = internvit_branch(vit, vit["image_size"], 0.5, vit_what)
+    with fields_of(text_what, "a language model's config.json"):
         language = language_config(text, text_what)
-    except KeyError as missing:
-        raise InputError(f"{vit_what} or {text_what}: the field {missing} is missing") from None
     second, sam_part = _sam(sam)
     parts = (
         Part(_FIRST, ("vision_model.", ""), INTERNVIT_NAMES, internvit),

@@ -78,6 +78,8 @@ CONFIG_REASONS = [
     ({"downsample_ratio": 0.25}, "InternViT gives 1 tokens a tile"),
     ({"architectures": ["LlavaForConditionalGeneration"]}, "not InternVLChatModel"),
     ({"vision_config": {}}, "'image_size' is missing"),
+    ({"llm_config": "internlm2"}, "a field is not as in an InternVL config.json"),
+    ({"vision_config": [1]}, "a field is not as in an InternVL config.json"),
     ({"vision_config": {**VIT, "qk_normalization": True}}, "qk_normalization=True"),
     ({"vision_config": {**VIT, "num_attention_heads": 5}}, "no model can be made"),
 ]

@@ -189,6 +189,21 @@ def test_an_unknown_name_says_those_there_are(tmp_path):
         open_study("fusoin", "nano", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("held_out", "reason"),
+    [(None, r"nowhere/scenery: holds neither"), ("D2", r"no drive D2 to hold out; there are D1")],
+)
+def test_real_drives_that_are_not_there_are_missed_before_anything_is_drawn(tmp_path, held_out, reason):
+    real = tmp_path / ("nowhere" if held_out is None else "real")
+    if held_out is not None:
+        (real / "scenery").mkdir(parents=True)
+        (real / "scenery/train.parquet").touch()
+        (real / "labels/D1").mkdir(parents=True)
+    with pytest.raises(InputError, match=reason):
+        main("frames", out_dir=tmp_path / "out", real=real, held_out=held_out or "D1", check=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     out, table = tmp_path / "out", ablation(tmp_path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def reference_config(config: Mapping[str, Any], what: str = "reference config") 
     Raises:
         InputError: a field is missing, or the language model is not InternLM2.
     """
-    try:
+    with fields_of(what, "a LEO config.json"):
         vit, sam, llm = config["vision_config_1"], config["vision_config_2"], config["llm_config"]
         if architecture(llm, what) != INTERNLM2:
             raise InputError(f"{what}: language model {llm['architectures']} is not InternLM2")
@@ -62,8 +63,25 @@ def reference_config(config: Mapping[str, Any], what: str = "reference config") 
             use_thumbnail=config.get("use_thumbnail", True),
             image_token_id=guessed_image_token(config),
         )
+
+
+@contextmanager
+def fields_of(what: str, kind: str) -> Iterator[None]:
+    """Around whatever reads a foreign configuration.
+
+    Args:
+        what: the file, for messages.
+        kind: what it should be.
+
+    Raises:
+        InputError: a field is missing, or is text or a number where another has fields of its own.
+    """
+    try:
+        yield
     except KeyError as missing:
-        raise InputError(f"{what}: the field {missing} is missing; is this a LEO config.json?") from None
+        raise InputError(f"{what}: the field {missing} is missing; is this {kind}?") from None
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{what}: a field is not as in {kind}: {error}") from None
 
 
 def guessed_image_token(config: Mapping[str, Any]) -> int:
