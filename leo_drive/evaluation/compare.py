@@ -3,6 +3,9 @@
 Every score is compared over the questions that both have: the difference with a bootstrap interval over
 segments, drawn for both alike, and of scores that are right or wrong question by question, McNemar's exact
 test (McNemar 1947, the binomial test on the questions where just one of the two is right).
+
+Of DriveLM's questions only some count, and which ones depends on the answers (see `challenge_score`): each
+score is over the questions that count for it, right and wrong are compared where a question counts in both.
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"
 _SHOWN = 40
 _BINARY = {"lingo_judge": "judge", "closed_accuracy": "correct", "accuracy": "correct"}
 """Scores that are a share of right answers, and the column that says which are right."""
+COUNTS = "counts"
+ALONE = "counts in A alone", "counts in B alone"
+"""What changed.csv says of a question that one of the two scores leaves out."""
 
 
 def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
@@ -52,11 +58,12 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     Returns:
         questions (that both have), only_a and only_b (how many just one has), scores (of each: a, b,
         difference, interval, and where it is right or wrong by question: only_a_right, only_b_right,
-        mcnemar_p), missing (of scores that cannot be compared, why) and changed (how many answers).
+        mcnemar_p), missing (of scores that cannot be compared, why), changed (how many answers), and of
+        DriveLM counted: how many questions count in both, a alone and b alone.
 
     Raises:
-        InputError: a folder without an evaluation, evaluations of different parts, or a question with several
-            answers.
+        InputError: a folder without an evaluation or without scores, evaluations of different parts, or a
+            question with several answers.
     """
     reports = read_report(a), read_report(b)
     _check_comparable(a, b, *reports)
@@ -84,9 +91,11 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             "scores": scores,
             "missing": missing,
             "changed": len(changed),
+            **({"counted": _counted(first, second)} if COUNTS in first else {}),
             **({"command": command} if command else {}),
         }
     )
+    out.mkdir(parents=True, exist_ok=True)
     write(out / CHANGED, changed.to_csv(index=False, float_format="%.6f"))
     write_json(out / JSON, found)
     write(out / PAGE, _page(found, reports, changed))
@@ -131,6 +140,9 @@ _COLUMNS = (
 
 
 def _check_comparable(a: Path, b: Path, of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> None:
+    for folder, report in ((a, of_a), (b, of_b)):
+        if not report["scores"]:
+            raise InputError(f"{folder}: has no scores to compare; evaluate on a file that has answers")
     if of_a["benchmark"] != of_b["benchmark"]:
         raise InputError(f"{b}: is an evaluation on {of_b['benchmark']}, {a} one on {of_a['benchmark']}")
     if of_a["part_hash"] != of_b["part_hash"]:
@@ -169,7 +181,8 @@ def _scores(
     missing |= {name: "A has none" for name in b.metrics if name not in a.metrics}
     for name, column in _BINARY.items():
         if name in scores:
-            right_a, right_b = _right(first, column), _right(second, column)
+            both = _counts(first) & _counts(second)
+            right_a, right_b = both & _right(first, column), both & _right(second, column)
             only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
             p = mcnemar(only_a, only_b)
             scores[name] |= {"only_a_right": only_a, "only_b_right": only_b, "mcnemar_p": p}
@@ -182,19 +195,37 @@ def _right(table: pd.DataFrame, column: str) -> np.ndarray:
     return np.array([value is True for value in table["correct"]])
 
 
+def _counts(table: pd.DataFrame) -> np.ndarray:
+    """Which questions the scores are over: all, but of DriveLM."""
+    if COUNTS not in table:
+        return np.ones(len(table), dtype=bool)
+    return (table[COUNTS] == "yes").to_numpy()
+
+
+def _counted(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, int]:
+    a, b = _counts(first), _counts(second)
+    return {"both": int((a & b).sum()), "a": int((a & ~b).sum()), "b": int((b & ~a).sum())}
+
+
 def _changed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     """The questions whose answer or verdict is not the same, those that turned worse first."""
     rows = []
-    for (_, a), (_, b) in zip(first.iterrows(), second.iterrows(), strict=True):
+    counts = zip(_counts(first), _counts(second), strict=True)
+    for (_, a), (_, b), (in_a, in_b) in zip(first.iterrows(), second.iterrows(), counts, strict=True):
         verdicts = [
             (x is True or x > THRESHOLD) if column == "judge" else x is True
             for column in ("correct", "judge")
             for x in (a[column], b[column])
         ]
         before, after = verdicts[0] + verdicts[2], verdicts[1] + verdicts[3]
-        if a["answer"] == b["answer"] and before == after:
+        if in_a != in_b:
+            change = ALONE[0] if in_a else ALONE[1]
+        elif in_a and before != after:
+            change = "worse" if after < before else "better"
+        elif a["answer"] != b["answer"]:
+            change = "other words"
+        else:
             continue
-        change = "worse" if after < before else "better" if after > before else "other words"
         rows.append(
             {
                 "change": change,
@@ -209,9 +240,9 @@ def _changed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
                 },
             }
         )
-    order = {"worse": 0, "better": 1, "other words": 2}
+    order = ("worse", "better", *ALONE, "other words")
     return pd.DataFrame(
-        sorted(rows, key=lambda row: order[row["change"]]), columns=None if rows else ["change"]
+        sorted(rows, key=lambda row: order.index(row["change"])), columns=None if rows else ["change"]
     )
 
 
@@ -235,9 +266,11 @@ def _rows(found: Mapping[str, Any]) -> list[list[str]]:
 
 def _summary(found: Mapping[str, Any]) -> str:
     one = [f"{found[key]} only in {key[-1].upper()}" for key in ("only_a", "only_b") if found[key]]
-    return (
-        f"{found['questions']} questions{''.join(', ' + o for o in one)}, {found['changed']} answers changed"
-    )
+    if counted := found.get("counted"):
+        one.append(f"{counted['both']} count in both (right and wrong are compared over these)")
+        one += [f"{counted[side]} count in {side.upper()} alone" for side in "ab" if counted[side]]
+    more = ", or whether they count" if counted else ""
+    return ", ".join([f"{found['questions']} questions", *one, f"{found['changed']} answers changed{more}"])
 
 
 def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.DataFrame) -> str:

@@ -68,7 +68,12 @@ def kinds_section(report: Mapping[str, Any]) -> Section | None:
 
 
 def mistakes_section(table: pd.DataFrame, frames: Frames) -> Section | None:
-    """The wrong answers that the model was surest of, and the ones furthest from right, with their frames."""
+    """The wrong answers that the model was surest of, and the ones furthest from right, with their frames.
+
+    Of DriveLM, only of questions that count: the scores leave out the others, so they are no mistakes.
+    """
+    if "counts" in table:
+        table = table[table["counts"] == "yes"]
     refused = table["judge"] <= THRESHOLD
     # Of a closed question its value says what is right; the judge, of an open one.
     wrong = table[table["correct"].isin([False]) | (table["correct"].isna() & refused)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from leo_drive.clips.nuscenes import CAMERAS
+from tests.data.pictures import jpeg, write
 
 A, B, C = "<c1,CAM_FRONT,500.0,300.0>", "<c2,CAM_BACK,900.5,410.2>", "<c3,CAM_FRONT_LEFT,120.0,450.0>"
 
@@ -77,3 +81,15 @@ def predictions() -> list[dict]:
         for frame, answers in said.items()
         for i, answer in enumerate(answers)
     ]
+
+
+def write_root(folder: Path, file: dict | None = None) -> Path:
+    """The test file, as it is or changed, in a folder of its own with the pictures beside it."""
+    root = folder / "data"
+    root.mkdir()
+    (root / "test_eval.json").write_text(json.dumps(file or asked()))
+    write(
+        folder / "nuscenes",
+        {f"samples/{c}/{n}.jpg": jpeg(20 * i + 10 * n) for i, c in enumerate(CAMERAS) for n in (1, 2)},
+    )
+    return root

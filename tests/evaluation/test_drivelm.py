@@ -12,8 +12,7 @@ from leo_drive.evaluation.challenge import read_challenge
 from leo_drive.evaluation.challenge_score import centres, matched
 from leo_drive.evaluation.drivelm import evaluate_challenge, score_challenge
 from leo_drive.inference import Leo
-from tests.data.pictures import jpeg, write
-from tests.evaluation.challenge_case import asked, predictions
+from tests.evaluation.challenge_case import asked, predictions, write_root
 from tests.model.tiny import tiny_leo
 
 # What the challenge's evaluation.py (DriveLM commit de71da7) gives for challenge_case.py, its language scores
@@ -32,14 +31,7 @@ LANGUAGE = {
 
 @pytest.fixture
 def root(tmp_path):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "test_eval.json").write_text(json.dumps(asked()))
-    write(
-        tmp_path / "nuscenes",
-        {f"samples/{c}/{n}.jpg": jpeg(20 * i + 10 * n) for i, c in enumerate(CAMERAS) for n in (1, 2)},
-    )
-    return folder
+    return write_root(tmp_path)
 
 
 def test_the_challenges_own_scores(root, tmp_path):
