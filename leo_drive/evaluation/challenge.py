@@ -8,7 +8,7 @@ planning, behavior.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from leo_drive.data.documents import read_json
 from leo_drive.data.drivelm import drivelm_file, drivelm_images, frame_picture, known_cameras
 from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
+from leo_drive.evaluation.predictions import some
 
 STAGES = ("perception", "prediction", "planning", "behavior")
 SORTS = ("accuracy", "chatgpt", "language", "match")
@@ -90,22 +91,28 @@ def read_challenge(
         cameras: which are shown, in this order; all six by default.
 
     Raises:
-        InputError: no file, not DriveLM's layout, an unknown camera or tag, or neither tags nor answers.
+        InputError: no file, not DriveLM's layout, an unknown camera or tag, neither tags nor answers, or
+            answers to some of the questions alone.
     """
     path = drivelm_file(Path(root))
     shown = known_cameras(path, cameras or CAMERAS)
     scenes = read_json(path, dict[str, _Scene], "DriveLM's layout")
     images = drivelm_images(path, None if nuscenes is None else Path(nuscenes))
     frames = [(f"{s}_{f}", frame) for s, scene in scenes.items() for f, frame in scene.key_frames.items()]
-    every = [qa for _, frame in frames for stage in STAGES for qa in frame.QA.get(stage, ())]
+    every = {
+        f"{name} {stage} {number}": qa
+        for name, frame in frames
+        for stage in STAGES
+        for number, qa in enumerate(frame.QA.get(stage, ()))
+    }
     if not every:
         raise InputError(f"{path}: has no questions")
-    drawn = not any(qa.tag for qa in every)
-    answered = all(qa.A and qa.A.strip() for qa in every)
+    drawn = not any(qa.tag for qa in every.values())
+    answered = _has_answers(path, every)
     if drawn and not answered:
         raise InputError(
-            f"{path}: has neither the challenge's tags nor all answers; give a training file, or one of its "
-            f"test files"
+            f"{path}: has neither the challenge's tags nor answers; give a training file, or one of its test "
+            f"files"
         )
     examples, stages, sorts = [], {}, {}
     for name, frame in frames:
@@ -118,6 +125,17 @@ def read_challenge(
         if asked:
             examples.append(Example(name, pictures, tuple((qa,) for qa, _, _ in asked), names=shown))
     return Challenge(path, examples, stages, sorts, answered, drawn)
+
+
+def _has_answers(path: Path, every: Mapping[str, _QA]) -> bool:
+    """Whether the file has the answers. One without any is for the server; one that lacks some is damaged."""
+    empty = [where for where, qa in every.items() if not (qa.A and qa.A.strip())]
+    if 0 < len(empty) < len(every):
+        raise InputError(
+            f"{path}: {len(empty)} of {len(every)} questions have no answer (A): {some(empty)}; give them "
+            f"one, or take all answers out if only the challenge's server is to score"
+        )
+    return not empty
 
 
 def _tagged(path: Path, name: str, frame: _Frame) -> Iterator[tuple[QuestionAnswer, str, str]]:

@@ -94,6 +94,32 @@ def test_without_answers_there_are_answers_to_send(root, tmp_path):
         score_challenge(challenge, tmp_path / "out/output.json", tmp_path / "scored")
 
 
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_file_with_some_empty_answers_names_them_before_anything_is_answered(tmp_path, tagged):
+    file = asked()
+    first, second = (frame["QA"] for frame in file["s"]["key_frames"].values())
+    first["prediction"][1]["A"] = " "
+    del second["planning"][0]["A"]
+    if not tagged:
+        for qa in (qa for frame in (first, second) for stage in frame.values() for qa in stage):
+            del qa["tag"]
+    with pytest.raises(InputError) as refused:
+        read_challenge(write_root(tmp_path, file))
+    said = (
+        "test_eval.json: 2 of 11 questions have no answer (A): s_f1 prediction 1, s_f2 planning 0; give them"
+    )
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_file_without_tags_and_answers_is_neither(tmp_path):
+    file = asked()
+    for frame in file["s"]["key_frames"].values():
+        for qa in (qa for stage in frame["QA"].values() for qa in stage):
+            del qa["A"], qa["tag"]
+    with pytest.raises(InputError, match="neither the challenge's tags nor answers; give a training file"):
+        read_challenge(write_root(tmp_path, file))
+
+
 def test_ids_that_do_not_fit(root, tmp_path, caplog):
     rows = predictions()
     rows = [*rows[1:], rows[3], {"id": "s_f9_0", "answer": "?"}]
