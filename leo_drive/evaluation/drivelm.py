@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from leo_drive.evaluation.challenge import Challenge
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
-from leo_drive.evaluation.predictions import Matching, match
+from leo_drive.evaluation.predictions import Matching, match, some
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
@@ -91,9 +92,11 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
     """Score the answers in a file of the challenge's format (a list of id and answer), without a model.
 
     Raises:
-        InputError: the file cannot be read, has no answer to a question of the challenge, or there is nothing
-            to score against.
+        InputError: the file cannot be read, has no answer to a question of the challenge, would be written
+            over, or there is nothing to score against.
     """
+    if any(predictions.resolve() == (out / name).resolve() for name in (OUTPUT, QUESTIONS, REPORT, PAGE)):
+        raise InputError(f"{predictions}: would be written over; give --out another folder")
     if not challenge.answered:
         raise InputError(f"{challenge.path}: has no answers to score {predictions} against")
     segments = {
@@ -105,7 +108,8 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
     for one in given:
         key = one.id, segments.get(one.id, "")
         doubled += [one.id] if key in answers else []
-        answers[key] = [Answered(one.answer)]  # of several the challenge takes the last
+        # The challenge puts answers into a dict by id: of several the last counts.
+        answers[key] = [Answered(one.answer)]
     matching = match(challenge.examples, answers, predictions, part=challenge.path.stem)
     matching.doubled.extend(dict.fromkeys(doubled))
     out.mkdir(parents=True, exist_ok=True)
@@ -186,7 +190,14 @@ def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
     lines = []
     if matching and matching.missing:
         lines.append("questions without an answer: the challenge's server refuses such a file")
-    lines += matching.warnings() if matching else []
+    if matching:
+        # Of doubled ids the benchmark of `Matching` counts every answer; the challenge has one, see below.
+        lines += replace(matching, doubled=[]).warnings()
+        if matching.doubled:
+            many = len(matching.doubled)
+            lines.append(
+                f"{many} question ids answered more than once; the last counts: {some(matching.doubled)}"
+            )
     empty = sum(not answer.strip() for answer in table["answer"])
     return [*lines, *([f"{empty} of {len(table)} answers are empty; they count as wrong"] if empty else [])]
 

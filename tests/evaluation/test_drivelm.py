@@ -134,6 +134,34 @@ def test_ids_that_do_not_fit(root, tmp_path, caplog):
     assert any("server refuses" in line for line in caplog.messages)
 
 
+def test_of_an_id_that_is_there_twice_the_last_answer_counts(root, tmp_path, caplog):
+    rows = predictions()
+    assert rows[5]["id"] == "s_f1_5"
+    (tmp_path / "output.json").write_text(json.dumps([{"id": "s_f1_5", "answer": "C"}, *rows]))
+    report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+    assert report["scores"]["accuracy"]["score"] == ACCURACY
+    assert report["warnings"] == ["1 question ids answered more than once; the last counts: s_f1_5"]
+    assert "the last counts" in caplog.text
+    (tmp_path / "output.json").write_text(json.dumps([*rows, {"id": "s_f1_5", "answer": "C"}]))
+    report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+    assert report["scores"]["accuracy"]["score"] == 0.5 and report["matching"]["doubled"] == ["s_f1_5"]
+
+
+def test_the_file_of_answers_is_not_written_over(root, tmp_path, run):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    text = json.dumps(predictions())
+    (folder / "output.json").write_text(text)
+    (tmp_path / "link.json").symlink_to(folder / "output.json")
+    for given in (folder / "output.json", tmp_path / "mine/../link.json"):
+        status, _, said = run(
+            "evaluate", "drivelm", "--root", root, "--predictions", given, "--out", tmp_path / "mine"
+        )
+        assert status == 2 and "json: would be written over; give --out another folder" in said
+        assert (folder / "output.json").read_text() == text
+        assert [path.name for path in folder.iterdir()] == ["output.json"]
+
+
 @pytest.mark.parametrize(
     "text, message",
     [("{}", "not the challenge's output"), ('[{"id": "x"}]', "0.answer: Field required"), ("[", "not JSON")],
