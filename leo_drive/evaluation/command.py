@@ -168,6 +168,7 @@ def evaluate_drivelm(
     Run again after it was stopped, it goes on where it was.
     """
     from leo_drive.evaluation.challenge import read_challenge
+    from leo_drive.evaluation.challenge_stages import print_stages
     from leo_drive.evaluation.report import print_scores
 
     writable_folder(out_dir)
@@ -189,6 +190,7 @@ def evaluate_drivelm(
     if as_json:
         print_json(report)
     else:
+        print_stages(report, out)
         print_scores(report, out)
         out.print(f"output.json, questions.csv, report.json and report.html in {out_dir}", highlight=False)
 

@@ -27,6 +27,7 @@ from leo_drive.evaluation.answering import (
 )
 from leo_drive.evaluation.challenge import Challenge
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
+from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, match, some
@@ -149,6 +150,7 @@ def _finish(
         measured = measure(table, "drivelm")
         report["scores"] = measured.as_dict(table)
         tokenizer = measured.tokenizer
+        report["stages"] = by_stage(table, measured.metrics)
         report["sorts"], report["official"] = shares(table), known_part(report["scores"])
         report["scores"]["chatgpt"] = {"score": None, "missing": "needs ChatGPT"}
         report["notes"] = _notes(challenge, report["official"], report["sorts"])
@@ -229,6 +231,7 @@ def _page(challenge: Challenge, report: dict[str, Any], table: pd.DataFrame) -> 
 
     sections: list[Section | None] = [scores_section(report)]
     if "sorts" in report:
+        sections.append(stages_section(report))
         rows = [[sort, n["questions"], n["counted"]] for sort, n in report["sorts"].items()]
         sections.append(Section("Questions", table_html(["scored by", "questions", "that count"], rows)))
     sections += [mistakes_section(table, frames), settings_section(report)]

@@ -102,6 +102,11 @@ def between(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
+def with_interval(score: float | None, interval: Sequence[float] | None) -> str:
+    """A fraction and its interval for people, in one cell."""
+    return hundredths(score) + (f" ({between(interval)})" if interval else "")
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "<td>–</td>"

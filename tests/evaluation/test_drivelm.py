@@ -50,6 +50,33 @@ def test_the_challenges_own_scores(root, tmp_path):
     assert any("ChatGPT rates the planning answers" in note for note in report["notes"])
 
 
+def test_scores_by_kind(root, tmp_path, run):
+    (tmp_path / "output.json").write_text(json.dumps(predictions()))
+    status, shown, _ = run(
+        *("evaluate", "drivelm", "--root", root, "--predictions", tmp_path / "output.json"),
+        *("--out", tmp_path / "out"),
+    )
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    stages = report["stages"]
+    assert status == 0 and list(stages) == ["perception", "prediction", "planning", "behavior"]
+    numbers = [[row[key] for key in ("questions", "counted", "only_chatgpt")] for row in stages.values()]
+    # Only the second object is missing in the second frame, so what is asked about it there does not count.
+    assert numbers == [[4, 3, 0], [4, 4, 0], [2, 1, 1], [1, 1, 0]]
+    scores = {stage: row["scores"] for stage, row in stages.items()}
+    assert scores["perception"]["accuracy"]["score"] == 1
+    assert scores["prediction"]["accuracy"]["score"] == 0.5
+    assert scores["prediction"]["match_f1"] == report["scores"]["match_f1"]
+    assert {n: scores["perception"][n] for n in LANGUAGE} == {n: report["scores"][n] for n in LANGUAGE}
+    assert scores["planning"] == {} and set(scores["behavior"]) == {"accuracy"}
+    assert scores["behavior"]["accuracy"] == {"score": 1.0, "interval": None}
+    page = (tmp_path / "out/report.html").read_text()
+    assert "Kinds of question" in page and "<td>only ChatGPT</td><td class=number>0</td>" in page
+    assert ["match,", "F1", "–", "45.0", "–", "–"] in [
+        line.replace("│", " ").split() for line in shown.splitlines()
+    ]
+    assert all(len(line) <= 80 for line in shown.split("score, times 100")[0].splitlines())
+
+
 def test_a_model_answers_all_cameras_and_goes_on(root, tmp_path, caplog):
     class Watched(Leo):
         asked, stop_after = 0, None
