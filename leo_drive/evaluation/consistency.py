@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from leo_drive.data.closed import read_value
 from leo_drive.data.kinds import YES_NO
+from leo_drive.evaluation.bootstrap import Metric, interval, ratio, share
 from leo_drive.evaluation.table import Answered
 from leo_drive.yaml_files import read_yaml
 
@@ -26,6 +28,8 @@ WORDINGS = Path(__file__).parent.parent / "assets" / "consistency.yaml"
 
 Relation = Literal["paraphrase", "negation"]
 _EXAMPLES = 10
+_ROOM = 100
+"""Columns of a terminal that has room for intervals."""
 
 
 class Group(BaseModel):
@@ -106,10 +110,11 @@ def consistency(
 
     Returns:
         clips, and for paraphrase and negation: pairs, unread (the share of pairs of which an answer could not
-        be read, which are not counted further), contradictory (the share of the others; None without any);
-        contradictory, the mean of both shares; groups: the same for each; examples: some contradictions.
+        be read, which are not counted further), contradictory (the share of the others; None without any)
+        and its 95 % interval over clips; contradictory, the mean of both shares, and its interval; groups:
+        the same for each; examples: some contradictions.
     """
-    tally: dict[tuple[str, Relation], list[bool | None]] = {}
+    tally: dict[tuple[str, Relation], list[_Pair]] = {}
     examples: list[dict[str, Any]] = []
     for clip, said in zip(clips, answers, strict=True):
         answer_of = dict(zip(wordings.questions, said, strict=True))
@@ -119,18 +124,16 @@ def consistency(
                 broken = None
                 if first is not None and second is not None:
                     broken = (first == second) == (relation == "negation")
-                tally.setdefault((group.name, relation), []).append(broken)
+                tally.setdefault((group.name, relation), []).append(_Pair(clip, relation, broken))
                 if broken and len(examples) < _EXAMPLES:
                     said_of = {q: answer_of[q].text for q in (a, b)}
                     examples.append({"clip": clip, "relation": relation, "answers": said_of})
     relations: tuple[Relation, ...] = ("paraphrase", "negation")
-    whole = {r: _share([x for (_, of), found in tally.items() if of == r for x in found]) for r in relations}
-    known = [part["contradictory"] for part in whole.values() if part["contradictory"] is not None]
+    every = [pair for of_group in tally.values() for pair in of_group]
     return {
         "clips": len(clips),
-        "contradictory": sum(known) / len(known) if known else None,
-        "paraphrase": whole["paraphrase"],
-        "negation": whole["negation"],
+        **_mean_share(every),
+        **{r: _share([pair for pair in every if pair.relation == r]) for r in relations},
         "groups": {
             group.name: {r: _share(tally[group.name, r]) for r in relations if (group.name, r) in tally}
             for group in wordings.groups
@@ -139,17 +142,46 @@ def consistency(
     }
 
 
-def _share(found: Sequence[bool | None]) -> dict[str, Any]:
-    read = [broken for broken in found if broken is not None]
+class _Pair(NamedTuple):
+    clip: str
+    relation: Relation
+    broken: bool | None  # None where an answer could not be read
+
+
+def _share(found: Sequence[_Pair]) -> dict[str, Any]:
+    """The share that contradicts, of the pairs that could be read."""
+    read = [pair.broken is not None for pair in found]
+    broken = share([bool(pair.broken) for pair in found], read)
     return {
         "pairs": len(found),
-        "unread": (len(found) - len(read)) / len(found) if found else None,
-        "contradictory": sum(read) / len(read) if read else None,
+        "unread": (len(found) - sum(read)) / len(found) if found else None,
+        "contradictory": broken.value if any(read) else None,
+        "interval": interval(broken, [pair.clip for pair in found]),
     }
 
 
+def _mean_share(found: Sequence[_Pair]) -> dict[str, Any]:
+    """The mean of the relations' shares, of those of which a pair could be read."""
+    known = sorted({pair.relation for pair in found if pair.broken is not None})
+    if not known:
+        return {"contradictory": None, "interval": None}
+    # Of every relation two columns: contradicts, could be read.
+    rows = [
+        [pair.relation == r and x for r in known for x in (bool(pair.broken), pair.broken is not None)]
+        for pair in found
+    ]
+
+    def score(sums: np.ndarray) -> np.ndarray:
+        # NaN, and left out of the interval, where the clips drawn have no pair of a relation that was read.
+        return np.mean([ratio(sums[..., 2 * i : 2 * i + 2]) for i in range(len(known))], axis=0)
+
+    metric = Metric(np.array(rows, dtype=float), score)
+    return {"contradictory": metric.value, "interval": interval(metric, [pair.clip for pair in found])}
+
+
 def print_consistency(found: dict[str, Any], console: Console) -> None:
-    """Contradictions by group of wordings."""
+    """Contradictions by group of wordings, with intervals where there is room."""
+    room = console.width >= _ROOM
     table = Table("wordings of", "paraphrases contradict", "negations contradict", "unread")
     for name, group in [*found["groups"].items(), ("all", found)]:
         parts = [group.get(relation) for relation in ("paraphrase", "negation")]
@@ -157,7 +189,10 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
         unread = sum(part["unread"] * part["pairs"] for part in parts if part and part["pairs"])
         table.add_row(
             escape(name),
-            *(_shown(part and part["contradictory"]) for part in parts),
+            *(
+                _shown(part and part["contradictory"]) + _ends(part and part["interval"], room)
+                for part in parts
+            ),
             _shown(unread / pairs if pairs else None),
             style="bold" if group is found else "",
         )
@@ -165,5 +200,9 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
     console.print("unread: an answer of the pair could not be told; not counted", highlight=False)
 
 
-def _shown(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+def _shown(number: float | None) -> str:
+    return "" if number is None else f"{number:.1%}"
+
+
+def _ends(ends: Sequence[float] | None, room: bool) -> str:
+    return f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends and room else ""

@@ -18,14 +18,13 @@ from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show, grey_clip
 from leo_drive.evaluation.calibration import reliability, reliability_figure
-from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
 from leo_drive.evaluation.corruptions import STRENGTHS
 from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED, Answers
-from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html
+from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html, with_interval
 from leo_drive.evaluation.robustness import (
     LAST_FRAME,
-    Score,
+    NOTHING_TO_KEEP,
     pass_name,
     passes,
     print_robustness,
@@ -61,13 +60,9 @@ class Robustness:
         return {}
 
     def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
-        def score(name: str) -> Score:
-            found = score_table(answers.tables[name])
-            assert found is not None
-            return found
-
-        corrupted = {name: {s: score(pass_name(name, s)) for s in STRENGTHS} for name in self.corruptions}
-        found = robustness(score(SIGHTED), score(BLIND), score(LAST_FRAME), corrupted)
+        tables = answers.tables
+        corrupted = {c: {s: tables[pass_name(c, s)] for s in STRENGTHS} for c in self.corruptions}
+        found = robustness(tables[SIGHTED], tables[BLIND], tables[LAST_FRAME], corrupted)
         drawn = robustness_figure(found)
         drawn.savefig(out / ROBUSTNESS_PLOT, dpi=110, metadata={"Software": None})
         return found, [_robustness_section(found, figure_html(drawn, "balanced accuracy by strength"))]
@@ -144,7 +139,7 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     rows: list[Sequence[Any]] = [
         (
             name.replace("_", " "),
-            *(hundredths(by[s]["balanced_accuracy"]) for s in strengths),
+            *(with_interval(by[s]["balanced_accuracy"], by[s]["interval"]) for s in strengths),
             *(hundredths(by[s]["kept"]) for s in strengths),
         )
         for name, by in cells.items()
@@ -157,14 +152,18 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     gains = [
         (
             kind,
-            *(hundredths(row["balanced_accuracy"][n]) for n in ("plain", "blind", "last_frame")),
-            hundredths(row["gain_over_blind"]),
-            hundredths(row["temporal_gain"]),
+            *(hundredths(row["balanced_accuracy"][n]) for n in ("plain", "blind", LAST_FRAME)),
+            *(
+                with_interval(row[gain], row["intervals"][gain])
+                for gain in ("gain_over_blind", "temporal_gain")
+            ),
         )
         for kind, row in [*found["kinds"].items(), (f"mean of {len(found['kinds'])}", found)]
     ]
     html = plot + table_html(columns, rows)
     html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
+    if found["mean_kept"] is None:
+        html += text_html(f"{NOTHING_TO_KEEP[0].upper()}{NOTHING_TO_KEEP[1:]}.", "faint")
     html += "<h3>What seeing and looking back gain</h3>"
     html += table_html(["kind", "plain", "blind", "last frame", "gain over blind", "temporal gain"], gains)
     return Section("Robustness", html)
@@ -172,7 +171,7 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
 
 def _consistency_section(found: Mapping[str, Any]) -> Section:
     def share(part: Mapping[str, Any] | None) -> str:
-        return hundredths(part["contradictory"]) if part else ""
+        return with_interval(part["contradictory"], part["interval"]) if part else ""
 
     rows = [
         (name, share(group.get("paraphrase")), share(group.get("negation")))

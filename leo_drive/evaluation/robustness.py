@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
@@ -14,14 +16,18 @@ from rich.table import Column, Table
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show
+from leo_drive.evaluation.bootstrap import interval, paired
+from leo_drive.evaluation.closed import balanced_accuracy, closed_rows, score_table
 from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
-from leo_drive.evaluation.page import GREY, figure
+from leo_drive.evaluation.page import GREY, INK, figure
 
 LAST_FRAME = "last_frame"
 ALL = "all"
 
-Score = Mapping[str, Any]
-"""What `leo_drive.evaluation.closed.score_closed` gives."""
+NOTHING_TO_KEEP = "kept is a dash: the interval of the gain over grey frames does not exclude 0"
+
+_ROOM = 120
+"""Columns of a terminal that has room for intervals."""
 
 
 def read_corruptions(text: str) -> tuple[str, ...]:
@@ -72,95 +78,148 @@ def _corrupted(name: str, strength: int, seed: int, clip: Clip) -> Clip:
 
 
 def robustness(
-    plain: Score, blind: Score, last: Score, corrupted: Mapping[str, Mapping[int, Score]]
+    plain: pd.DataFrame,
+    blind: pd.DataFrame,
+    last: pd.DataFrame,
+    corrupted: Mapping[str, Mapping[int, pd.DataFrame]],
 ) -> dict[str, Any]:
-    """What corruption costs, what seeing gains and what looking back gains.
+    """What corruption costs, what seeing gains and what looking back gains, with 95 % intervals.
 
     Args:
-        plain, blind, last: closed scores with clips as they are, with grey ones, with their last frame alone.
-        corrupted: closed scores by corruption and strength.
+        plain, blind, last: the questions answered from clips as they are, from grey ones, from their last
+            frame alone; some of them closed, in one order.
+        corrupted: the same by corruption and strength.
 
     Returns:
         balanced_accuracy of plain, blind and last_frame; gain_over_blind and temporal_gain, plain less each;
-        corruptions, by name and strength: accuracy, balanced_accuracy, unread, and kept: the share of the
-        gain over blind that is left, None where there is no gain to lose; mean_kept over all of them; kinds,
-        by kind: the same three scores and two gains.
+        intervals of these five; corruptions, by name and strength: accuracy, balanced_accuracy and its
+        interval, unread, and kept: the share of the gain over blind that is left, None where that gain's
+        interval does not exclude 0 (or there is none), since a share of a gain that may be nothing says
+        nothing; mean_kept over all of them; kinds, by kind: questions, and the scores, gains and intervals.
     """
-    scores = {"plain": plain, "blind": blind, "last_frame": last}
-    balanced = {name: float(score["balanced_accuracy"]) for name, score in scores.items()}
-    gain = balanced["plain"] - balanced["blind"]
+    tables = {"plain": plain, "blind": blind, LAST_FRAME: last}
+    whole = _gains(tables)
+    gain, ends = whole["gain_over_blind"], whole["intervals"]["gain_over_blind"]
+    sees = ends is not None and ends[0] > 0
 
-    def cell(score: Score) -> dict[str, Any]:
-        left = float(score["balanced_accuracy"]) - balanced["blind"]
-        kept = left / gain if gain > 0 else None
-        return {**{k: score[k] for k in ("accuracy", "balanced_accuracy", "unread")}, "kept": kept}
+    def cell(table: pd.DataFrame) -> dict[str, Any]:
+        score = score_table(table)
+        assert score is not None
+        left = score["balanced_accuracy"] - whole["balanced_accuracy"]["blind"]
+        return {
+            **{name: score[name] for name in ("accuracy", "balanced_accuracy")},
+            "interval": interval(balanced_accuracy(table), list(table["segment_id"])),
+            "unread": score["unread"],
+            "kept": left / gain if sees else None,
+        }
 
-    cells = {name: {str(s): cell(score) for s, score in by.items()} for name, by in corrupted.items()}
+    cells = {name: {str(s): cell(table) for s, table in by.items()} for name, by in corrupted.items()}
     every = [c["kept"] for by in cells.values() for c in by.values() if c["kept"] is not None]
+    closed = {name: closed_rows(table) for name, table in tables.items()}
     return {
-        **_gains(balanced),
+        **whole,
         "mean_kept": sum(every) / len(every) if every else None,
         "corruptions": cells,
         "kinds": {
             kind: {
-                "questions": of_kind["questions"],
-                **_gains({name: score["kinds"][kind]["balanced_accuracy"] for name, score in scores.items()}),
+                "questions": int(count),
+                **_gains({name: rows[rows["kind"] == kind] for name, rows in closed.items()}),
             }
-            for kind, of_kind in plain["kinds"].items()
+            for kind, count in sorted(closed["plain"]["kind"].value_counts().items())
         },
     }
 
 
-def _gains(balanced: Mapping[str, float]) -> dict[str, Any]:
+def _gains(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Of the same questions answered from three sorts of clips: the scores, their differences, intervals."""
+    metrics = {name: balanced_accuracy(table) for name, table in tables.items()}
+    segments = list(tables["plain"]["segment_id"])
+    over_blind, over_blind_ends = paired(metrics["blind"], metrics["plain"], segments)
+    temporal, temporal_ends = paired(metrics[LAST_FRAME], metrics["plain"], segments)
     return {
-        "balanced_accuracy": dict(balanced),
-        "gain_over_blind": balanced["plain"] - balanced["blind"],
-        "temporal_gain": balanced["plain"] - balanced["last_frame"],
+        "balanced_accuracy": {name: metric.value for name, metric in metrics.items()},
+        "gain_over_blind": over_blind,
+        "temporal_gain": temporal,
+        "intervals": {
+            **{name: interval(metric, segments) for name, metric in metrics.items()},
+            "gain_over_blind": over_blind_ends,
+            "temporal_gain": temporal_ends,
+        },
     }
 
 
 def print_robustness(found: Mapping[str, Any], console: Console) -> None:
-    """Balanced accuracy by corruption and strength, then the gains by kind of question."""
+    """Balanced accuracy by corruption and strength, then the gains by kind of question.
+
+    With intervals where the terminal has room.
+    """
+    room = console.width >= _ROOM
     plain, blind = found["balanced_accuracy"]["plain"], found["balanced_accuracy"]["blind"]
     table = Table("balanced accuracy", "plain", *(f"strength {s}" for s in STRENGTHS), "kept at 3")
     for name, by_strength in found["corruptions"].items():
-        numbers = [f"{by_strength[str(s)]['balanced_accuracy']:.3f}" for s in STRENGTHS]
-        kept = by_strength[str(STRENGTHS[-1])]["kept"]
-        table.add_row(name, f"{plain:.3f}", *numbers, "" if kept is None else f"{kept:.0%}")
+        cells = [by_strength[str(s)] for s in STRENGTHS]
+        numbers = [f"{c['balanced_accuracy']:.3f}" + _ends(c["interval"], room) for c in cells]
+        kept = cells[-1]["kept"]
+        table.add_row(name, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
     console.print(table)
     console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
-    kind_column = Column("kind", overflow="fold", min_width=14)
+    if found["mean_kept"] is None:
+        console.print(NOTHING_TO_KEEP, highlight=False)
+    kind_column = Column("kind", overflow="fold", min_width=10)
     gains = Table(
         kind_column, "questions", "plain", "blind", "gain over blind", "last frame", "temporal gain"
     )
     rows = [*((escape(kind), row, "") for kind, row in found["kinds"].items())]
     for kind, row, style in [*rows, (f"mean of {len(rows)}", {**found, "questions": ""}, "bold")]:
-        scores = row["balanced_accuracy"]
+        scores, ends = row["balanced_accuracy"], row["intervals"]
         gains.add_row(
             kind,
             str(row["questions"]),
             f"{scores['plain']:.3f}",
             f"{scores['blind']:.3f}",
-            f"{row['gain_over_blind']:+.3f}",
-            f"{scores['last_frame']:.3f}",
-            f"{row['temporal_gain']:+.3f}",
+            f"{row['gain_over_blind']:+.3f}" + _ends(ends["gain_over_blind"], room, "+"),
+            f"{scores[LAST_FRAME]:.3f}",
+            f"{row['temporal_gain']:+.3f}" + _ends(ends["temporal_gain"], room, "+"),
             style=style,
         )
     console.print(gains)
 
 
+def _ends(ends: Sequence[float] | None, room: bool, sign: str = "") -> str:
+    """An interval behind its score, where there is one and room for it."""
+    return f" ({ends[0]:{sign}.2f} to {ends[1]:{sign}.2f})" if ends and room else ""
+
+
 def robustness_figure(found: Mapping[str, Any]) -> Figure:
-    """Balanced accuracy over strength, a line a corruption."""
-    drawn = figure(7.5, 4.5)
+    """Balanced accuracy over strength, a line a corruption, with 95 % intervals as whiskers."""
+    drawn = figure(8.5, 5.0)
     axes = drawn.subplots()
-    scores = found["balanced_accuracy"]
-    for number, (name, by_strength) in enumerate(found["corruptions"].items()):
-        values = [scores["plain"], *(by_strength[str(s)]["balanced_accuracy"] for s in STRENGTHS)]
-        axes.plot((0, *STRENGTHS), values, marker="os^Dv"[number % 5], ms=4, label=name.replace("_", " "))
-    axes.axhline(scores["blind"], color=GREY, ls="--", lw=1, label="blind")
-    axes.axhline(scores["last_frame"], color=GREY, ls=":", lw=1, label="last frame alone")
-    axes.set(xlabel="strength (0: as it is)", ylabel="balanced accuracy", xticks=(0, *STRENGTHS))
+    scores, intervals = found["balanced_accuracy"], found["intervals"]
+    corruptions = found["corruptions"]
+    for number, (name, by_strength) in enumerate(corruptions.items()):
+        # Side by side: whiskers in one place would hide each other.
+        aside = 0.06 * (number - (len(corruptions) - 1) / 2)
+        cells = [by_strength[str(s)] for s in STRENGTHS]
+        color, marker, label = f"C{number}", "os^Dv"[number % 5], name.replace("_", " ")
+        places, values = [s + aside for s in STRENGTHS], [c["balanced_accuracy"] for c in cells]
+        axes.plot([0, *places], [scores["plain"], *values], color=color, lw=1, alpha=0.6)
+        axes.plot(places, values, marker, color=color, ms=4, label=label)
+        for place, cell in zip(places, cells, strict=True):
+            _whisker(axes, place, cell["interval"], color)
+    axes.plot([0], [scores["plain"]], "o", color=INK, ms=4, zorder=3)
+    _whisker(axes, 0, intervals["plain"], INK)
+    for name, style, label in (("blind", "--", "blind"), (LAST_FRAME, ":", "last frame alone")):
+        axes.axhline(scores[name], color=GREY, ls=style, lw=1, label=label)
+        # Of a line the whisker stands beside the curves.
+        _whisker(axes, -0.2 if name == "blind" else -0.13, intervals[name], GREY)
+    axes.set(xlabel="strength (0: as it is)", xticks=(0, *STRENGTHS))
+    axes.set_ylabel("balanced accuracy, with its 95 % interval")
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.3, axis="y")
     drawn.legend(frameon=False, loc="outside right upper")
     return drawn
+
+
+def _whisker(axes: Axes, place: float, ends: Sequence[float] | None, color: str) -> None:
+    if ends:
+        axes.plot([place, place], ends, "_-", color=color, lw=1, ms=5)

@@ -73,6 +73,11 @@ def test_everything_in_one_report_also_after_a_stop(network, part, tmp_path):
     assert found["balanced_accuracy"]["plain"] == pytest.approx(report["closed"]["balanced_accuracy"])
     assert found["balanced_accuracy"]["blind"] == pytest.approx(report["blind"]["balanced_accuracy"])
     assert set(found["kinds"]) == set(report["closed"]["kinds"])
+    # The intervals are those of the other scores: the same clips are drawn.
+    assert found["intervals"]["plain"] == report["closed"]["interval"]
+    assert found["intervals"]["gain_over_blind"] == report["scores"]["gain_over_blind"]["interval"]
+    for kind, row in found["kinds"].items():
+        assert row["intervals"]["plain"] == report["closed"]["kinds"][kind]["interval"], kind
     assert report["confidence"]["answers"] == report["closed"]["questions"]
     assert report["confidence"]["accuracy"] == pytest.approx(report["closed"]["accuracy"])
     assert report["consistency"]["clips"] == CLIPS

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from leo_drive.data.example import QuestionAnswer
+from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import grey_clip
-from leo_drive.evaluation.closed import score_closed
 from leo_drive.evaluation.corruptions import CORRUPTIONS, corrupt
 from leo_drive.evaluation.robustness import (
     LAST_FRAME,
@@ -18,19 +18,29 @@ from leo_drive.evaluation.robustness import (
     robustness,
     robustness_figure,
 )
+from leo_drive.evaluation.table import Answered, question_table
 from tests.model.tiny import noise_clip
 
-ASKED = [
-    [QuestionAnswer(f"{i}", "?", "!", "seen", "yes" if i % 2 else "no", ("yes", "no")) for i in range(8)]
+EXAMPLES = [
+    Example(f"clip{i}", (), ((QuestionAnswer(f"{i}", "?", "!", "seen", v, ("yes", "no")),),))
+    for i, v in enumerate(["no", "yes"] * 20)
 ]
 
 
 def score(right: int):
-    """Of eight questions, the first so many answered rightly."""
+    """Questions of which the first so many are answered rightly."""
     said = [
-        qa.value if i < right else ("no" if qa.value == "yes" else "yes") for i, qa in enumerate(ASKED[0])
+        [Answered(qa.value if i < right else {"yes": "no", "no": "yes"}[qa.value]) for qa in e.questions]
+        for i, e in enumerate(EXAMPLES)
     ]
-    return score_closed(ASKED, [said])
+    return question_table(EXAMPLES, said)
+
+
+def printed(found, width):
+    console = Console(width=width)
+    with console.capture() as shown:
+        print_robustness(found, console)
+    return shown.get()
 
 
 def test_names():
@@ -52,24 +62,57 @@ def test_passes_show_what_their_names_say():
 
 
 def test_what_corruption_costs_and_what_looking_back_gains(tmp_path):
-    found = robustness(score(8), score(4), score(6), {"fog": {1: score(8), 2: score(6), 3: score(2)}})
+    found = robustness(score(40), score(20), score(30), {"fog": {1: score(40), 2: score(30), 3: score(10)}})
     assert found["balanced_accuracy"] == {"plain": 1.0, "blind": 0.5, "last_frame": 0.75}
     assert found["gain_over_blind"] == 0.5 and found["temporal_gain"] == 0.25
     fog = found["corruptions"]["fog"]
     assert [fog[s]["kept"] for s in "123"] == [1.0, 0.5, -0.5] and found["mean_kept"] == pytest.approx(1 / 3)
     assert fog["2"]["accuracy"] == 0.75 and fog["2"]["unread"] == 0
-    assert found["kinds"]["seen"]["questions"] == 8 and found["kinds"]["seen"]["temporal_gain"] == 0.25
-    console = Console(width=150)
-    with console.capture() as shown:
-        print_robustness(found, console)
-    assert "+0.250" in shown.get() and "-50%" in shown.get() and "mean of 1" in shown.get()
+    assert found["kinds"]["seen"]["questions"] == 40 and found["kinds"]["seen"]["temporal_gain"] == 0.25
+    shown = printed(found, 150)
+    assert "+0.250" in shown and "-50%" in shown and "mean of 1" in shown
     robustness_figure(found).savefig(tmp_path / "robustness.png")
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_where_seeing_gains_nothing_there_is_nothing_to_keep():
-    found = robustness(score(4), score(4), score(4), {"fog": {1: score(4), 2: score(4), 3: score(4)}})
+def test_every_number_has_its_interval_and_the_same_every_time():
+    def measured():
+        return robustness(score(40), score(20), score(30), {"fog": {s: score(10 * s) for s in (1, 2, 3)}})
+
+    found = measured()
+    assert found == measured()
+    for row in (found, found["kinds"]["seen"]):
+        numbers = row["balanced_accuracy"] | {n: row[n] for n in ("gain_over_blind", "temporal_gain")}
+        assert set(numbers) == set(row["intervals"])
+        for name, number in numbers.items():
+            low, high = row["intervals"][name]
+            # Clips are drawn more or less often; where all are right nothing can change.
+            assert (low == high == 1) if name == "plain" else low < number < high
+        # Half of 40 clips: 0.5 with a standard error of 0.079.
+        assert row["intervals"]["blind"] == pytest.approx([0.345, 0.655], abs=0.04)
+    low, high = found["corruptions"]["fog"]["2"]["interval"]
+    assert [low, high] == found["intervals"]["blind"]
+    wide, narrow = printed(found, 150), printed(found, 100)
+    assert f"0.500 ({low:.2f} to {high:.2f})" in wide and " to " not in narrow
+    gain = found["intervals"]["gain_over_blind"]
+    assert f"+0.500 ({gain[0]:+.2f} to {gain[1]:+.2f})" in wide
+    drawn = robustness_figure(found).axes[0]
+    assert [low, high] in [list(line.get_ydata()) for line in drawn.lines]
+
+
+def test_questions_on_one_clip_make_no_interval_narrower():
+    once = [score(right) for right in (40, 20, 30)]
+    many = [pd.concat([table] * 9, ignore_index=True) for table in once]
+    assert robustness(*many, {})["intervals"] == robustness(*once, {})["intervals"]
+    alone = robustness(*(table.head(1) for table in once), {})
+    assert set(alone["intervals"].values()) == {None}
+
+
+@pytest.mark.parametrize("blind", [20, 18])
+def test_where_seeing_gains_nothing_for_sure_there_is_nothing_to_keep(blind):
+    found = robustness(score(20), score(blind), score(20), {"fog": {s: score(20) for s in (1, 2, 3)}})
+    assert found["gain_over_blind"] == pytest.approx((20 - blind) / 40)
+    assert found["intervals"]["gain_over_blind"][0] == 0
     assert found["corruptions"]["fog"]["1"]["kept"] is None and found["mean_kept"] is None
-    console = Console(width=150)
-    with console.capture():
-        print_robustness(found, console)
+    shown = printed(found, 150)
+    assert "–" in shown and "does not exclude 0" in shown and "%" not in shown
