@@ -23,6 +23,7 @@ from rich.table import Table
 
 from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import paired
+from leo_drive.evaluation.compare_extras import only_in_one, side_by_side, side_by_side_section
 from leo_drive.evaluation.judge import THRESHOLD
 from leo_drive.evaluation.page import (
     Section,
@@ -58,8 +59,9 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     Returns:
         questions (that both have), only_a and only_b (how many just one has), scores (of each: a, b,
         difference, interval, and where it is right or wrong by question: only_a_right, only_b_right,
-        mcnemar_p), missing (of scores that cannot be compared, why), changed (how many answers), and of
-        DriveLM counted: how many questions count in both, a alone and b alone.
+        mcnemar_p), missing (of scores that cannot be compared, why), changed (how many answers),
+        extras (see `side_by_side`), and of DriveLM counted: how many questions count in both, a alone and b
+        alone.
 
     Raises:
         InputError: a folder without an evaluation or without scores, evaluations of different parts, or a
@@ -91,6 +93,7 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             "scores": scores,
             "missing": missing,
             "changed": len(changed),
+            "extras": side_by_side(*reports),
             **({"counted": _counted(first, second)} if COUNTS in first else {}),
             **({"command": command} if command else {}),
         }
@@ -284,6 +287,8 @@ def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.Data
     ]  # fmt: skip
     if both := _kinds(*reports):
         sections.append(Section("Closed questions by kind", both))
+    if extras := side_by_side_section(found["extras"], only_in_one(*reports)):
+        sections.append(extras)
     columns = ["change", "question", "references", "answer_a", "answer_b"]
     if len(changed):
         rows = changed.head(_SHOWN)[columns].itertuples(index=False, name=None)
