@@ -173,12 +173,15 @@ class QuestionClips:
     def _turns(
         self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
     ) -> list[tuple[Prompt, Turns]]:
-        return [
-            self.processor.turns(
-                [(qa.question, qa.answer) for qa in turns], tiles, example.names, example.system
-            )
-            for turns in conversations
-        ]
+        try:
+            return [
+                self.processor.turns(
+                    [(qa.question, qa.answer) for qa in turns], tiles, example.names, example.system
+                )
+                for turns in conversations
+            ]
+        except InputError as error:
+            raise InputError(f"{self.source.root}, {example.example_id}: {error}") from None
 
     def _label_maps(self, example: Example) -> np.ndarray:
         """(frames, tile_size, tile_size) class numbers, resized like a frame's only tile."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from leo_drive.clips.image_file import ImageFolder
+from leo_drive.data.check import SHOWN
 from leo_drive.data.documents import read_json, read_json_lines
 from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
@@ -49,7 +50,7 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
 
     Raises:
         InputError: no file, not LLaVA's layout, turns out of order, an empty turn, or as many placeholders as
-            there are no images.
+            there are no images; the first few rows that are wrong are named, the others counted.
 
     Example:
         >>> read_llava("llava", file="chat.json")[0].questions[0].question      # doctest: +SKIP
@@ -61,7 +62,7 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
     else:
         rows = read_json(path, list[_Row], "LLaVA's layout")
     folder = _images(path, images)
-    examples, taken = [], set()
+    examples, taken, wrong = [], set(), []
     for number, row in enumerate(rows):
         where = f"{path}: row {number}" + (f" (id {row.id})" if row.id is not None else "")
         example_id = str(number) if row.id is None else str(row.id)
@@ -70,13 +71,20 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
             example_id = f"{example_id}#{number}"
         taken.add(example_id)
         names = _image_names(row)
-        system, turns = _turns(where, row.conversations, len(names))
+        try:
+            system, turns = _turns(where, row.conversations, len(names))
+        except InputError as error:
+            wrong.append(str(error))
+            continue
         asked = tuple(
             QuestionAnswer(f"{example_id}-{i}", question, answer)
             for i, (question, answer) in enumerate(turns)
         )
         pictures = tuple(folder.find(name) for name in names)
         examples.append(Example(example_id, pictures, (asked,), system=system))
+    if wrong:
+        more = f"; and {len(wrong) - SHOWN} more rows are wrong" if len(wrong) > SHOWN else ""
+        raise InputError("; ".join(wrong[:SHOWN]) + more)
     return examples
 
 

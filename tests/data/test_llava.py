@@ -106,6 +106,15 @@ def test_wrong_rows_are_named(tmp_path, row, message, name):
     assert f"{name}: row 1 (id x1): {message}" in str(refused.value)
 
 
+def test_of_many_wrong_rows_the_first_are_named_and_all_counted(tmp_path):
+    rows = [{"id": f"x{i}", "conversations": turns("Hello?", "")} for i in range(5)]
+    with pytest.raises(InputError) as refused:
+        read_llava(save(tmp_path, [ROWS[2], *rows]))
+    message = str(refused.value)
+    assert all(f"row {i} (id x{i - 1}): answer 0 is empty" in message for i in (1, 2, 3))
+    assert message.endswith("; and 2 more rows are wrong")
+
+
 @pytest.mark.parametrize(
     "name, text, message",
     [
