@@ -1,6 +1,6 @@
 """Make training parts of CamVid's questions: split by drive, mirrored, with label maps in their place.
 
-    python datasets/lingoqa_camvid/prepare.py SOURCE --out OUT --hold-out 0016E5 --mirror
+    python datasets/lingoqa_camvid/prepare.py SOURCE --out OUT --hold-out 0006R0 --mirror
 
 SOURCE holds scenery/train.parquet with its images, and labels/DRIVE/FRAME.png. Under OUT come the parts train
 and, of the drives held out, val:
