@@ -21,7 +21,7 @@ from training.lengths import Lengths, measure
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
 from training.sources import read_source
-from training.start import apply_settings, texts
+from training.start import apply_settings, choose_what_learns, texts
 from training.train import draw_weights, open_sources, total_steps
 
 _BINS = 10
@@ -114,14 +114,16 @@ def _print_costs(
 ) -> None:
     with init_empty_weights():
         leo = LeoForConditionalGeneration(config)
-    sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
-    learning = sum(sizes[part] for part in recipe.train)
-    if recipe.lora:
-        learning -= sizes["language_model"]
+        sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
+        choose_what_learns(leo, recipe)
+    learning = sum(p.numel() for p in leo.parameters() if p.requires_grad)
     bytes_a_weight = 4 if recipe.weights == "float32" else 2
     steps = total_steps(recipe, clips)
     # Gradient and AdamW's two moments, in the weights' type and in float32.
     states = learning * (bytes_a_weight + 8) + sum(sizes.values()) * bytes_a_weight
+    if recipe.quantize:
+        layers = [m for n, m in leo.language_model.named_modules() if n.endswith("_proj")]
+        states -= sum(layer.weight.numel() for layer in layers) * (bytes_a_weight - 0.5)  # four bits each
     flops = 2 * sizes["language_model"] * tokens * (3 if "language_model" in recipe.train else 2)
     if recipe.vision_cache is None:
         patches = [b.grid**2 for b in config.branch_configs]
@@ -133,11 +135,19 @@ def _print_costs(
     out.print(
         f"{steps} steps of {recipe.batch_size} clips; {learning / 1e6:.1f} of "
         f"{sum(sizes.values()) / 1e6:.1f} million weights learn\n"
-        f"about {states / 2**30:.2f} GiB for weights, gradients and optimizer (activations come on top), and "
+        f"about {states / 2**30:.2f} GiB for weights, gradients and optimizer"
+        f"{', shared out to the processes' if recipe.sharded else ''} (activations come on top), and "
         f"on one device like this machine's about {_spoken(seconds)}: both are estimates",
         highlight=False,
         markup=False,
     )
+    if recipe.vision_cache is not None:
+        a_tile = sum((b.grid // b.unshuffle) ** 2 * b.token_width * 2 for b in config.branch_configs)
+        out.print(
+            f"{recipe.vision_cache}: at most {a_tile * tiles * sum(clips) / 1e9:.3g} GB of encoded pictures",
+            highlight=False,
+            markup=False,
+        )
 
 
 _PARTS = ("branches", "projectors", "language_model")

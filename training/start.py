@@ -33,11 +33,16 @@ def start_model(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcess
     if recipe.gradient_checkpointing:
         # Not reentrant: the inputs of a frozen part need no gradient of their own.
         leo.activation_checkpointing_enable({"use_reentrant": False})
+    choose_what_learns(leo, recipe)
+    return leo, processor
+
+
+def choose_what_learns(leo: LeoForConditionalGeneration, recipe: Recipe) -> None:
+    """Freeze what the recipe does not train, and add what it adds."""
     # With low-rank additions the language model's own weights stay as they are; the additions learn.
     freeze_all_but(leo, tuple(part for part in recipe.train if part != "language_model" or not recipe.lora))
     if recipe.lora:
         _add_lora(leo, recipe.lora)
-    return leo, processor
 
 
 def apply_settings(recipe: Recipe, config: LeoConfig, processor: LeoProcessor) -> None:

@@ -8,6 +8,7 @@ from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from training.check import check_recipe
 from training.recipe import read_recipe
+from training.start import start_model
 from training.train import train
 
 
@@ -35,6 +36,16 @@ def test_an_epoch_is_every_question_once(recipe_file, capsys, drives):
     half = {"root": str(drives), "frames": 1, "weight": 0.5}
     again = checked(recipe_file(steps=None, epochs=2, data=[half]), capsys)
     assert f"{steps} steps of 2 clips" in again
+
+
+def test_additions_count_as_what_learns_and_encoded_pictures_as_disk(recipe_file, capsys, tmp_path):
+    options = {"model": "nano", "train": ["projectors", "language_model"], "dense_weight": 0}
+    for lora in (None, {"rank": 64, "alpha": 8}):
+        path = recipe_file(**options, vision_cache=str(tmp_path / "cache"), lora=lora)
+        leo, _ = start_model(read_recipe(path))
+        learning = sum(p.numel() for p in leo.parameters() if p.requires_grad)
+        out = checked(path, capsys)
+        assert f"{learning / 1e6:.1f} of 5." in out and f"{tmp_path / 'cache'}: at most" in out
 
 
 def test_missing_and_damaged_pictures_are_listed_together(recipe_file, capsys, drives, tmp_path):
