@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from accelerate import init_empty_weights
 from rich.table import Table
 
 from leo_drive.data.check import check_examples
@@ -112,7 +111,7 @@ def _range(ends: tuple[int, int]) -> str:
 def _print_costs(
     recipe: Recipe, config: LeoConfig, clips: Sequence[int], tokens: float, tiles: float
 ) -> None:
-    with init_empty_weights():
+    with torch.device("meta"):
         leo = LeoForConditionalGeneration(config)
         sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
         choose_what_learns(leo, recipe)
