@@ -32,7 +32,7 @@ def evaluated(tmp_path_factory):
         extras = [Confidence()]
         if corruptions:
             asked = Wordings.model_validate({"groups": [WORDINGS | wordings]})
-            extras += [Robustness.of(part, corruptions), Consistency(leo, part, wordings=asked)]
+            extras += [Robustness.of(part, corruptions), Consistency(asked)]
         return evaluate_part(leo, part, out, blind=False, extras=extras), out
 
     return run
