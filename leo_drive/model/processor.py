@@ -104,7 +104,8 @@ class LeoProcessor(ProcessorMixin):
     def to_dict(self) -> dict[str, Any]:
         leo = self.leo.to_dict()
         # Where the model was read from is nobody's business who gets it.
-        leo.pop("_name_or_path", None)
+        for config in (leo, leo["text_config"]):
+            config.pop("_name_or_path", None)
         return {**super().to_dict(), "leo": leo}
 
     def tiles(self, images: Sequence[Image.Image], max_tiles: Sequence[int]) -> list[list[Image.Image]]:
