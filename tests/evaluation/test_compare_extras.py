@@ -15,7 +15,6 @@ from leo_drive.evaluation.extras import Confidence, Consistency, Robustness
 from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.inference import Leo
 from leo_drive.inference.load import open_model
-from tests.model.tiny import tiny_leo
 
 WORDINGS = {"name": "night", "ask": ["Is it night?", "Is it dark?"], "negated": ["Is it light?"]}
 
@@ -38,8 +37,15 @@ def evaluated(tmp_path_factory):
     return run
 
 
+def blinded_nano():
+    """nano with one encoder's tokens all alike: it answers as briefly, and otherwise."""
+    leo, processor = open_model("nano", torch.float32)
+    leo.projectors[0][-1].weight.data.zero_()
+    return leo, processor
+
+
 def test_what_both_measured_stands_side_by_side(evaluated, tmp_path):
-    of_a, a = evaluated(tiny_leo(seed=0), "blank,jpeg")
+    of_a, a = evaluated(blinded_nano(), "blank,jpeg")
     of_b, b = evaluated(open_model("nano", torch.float32), "jpeg", ask=["Night?", "Is it dark?", "Dark?"])
     found = compare(a, b, tmp_path)
     assert found == json.loads((tmp_path / "compare.json").read_text())
@@ -71,7 +77,7 @@ def test_what_both_measured_stands_side_by_side(evaluated, tmp_path):
 
 
 def test_what_one_alone_measured_is_said(evaluated, tmp_path):
-    network = tiny_leo(seed=0)
+    network = blinded_nano()
     (_, a), (_, b) = evaluated(network, "jpeg"), evaluated(network)
     assert list(compare(a, b, tmp_path)["extras"]) == ["confidence"]
     page = (tmp_path / "compare.html").read_text()

@@ -17,12 +17,6 @@ from tests.evaluation.challenge_case import asked, write_root
 from tests.model.tiny import tiny_leo
 
 
-@pytest.fixture(autouse=True)
-def without_java(monkeypatch):
-    """Its start takes seconds each time; test_language.py and test_drivelm.py have it where it is."""
-    monkeypatch.setenv("PATH", "")
-
-
 def right_answers() -> dict[str, str]:
     """The reference of every question, by id."""
     return {

@@ -46,12 +46,6 @@ def leo(seed=0, name="tiny") -> Watched:
     return Watched(*tiny_leo(seed=seed), name=name)
 
 
-@pytest.fixture(autouse=True)
-def without_java(monkeypatch):
-    """Its start takes seconds each time; test_language.py and test_drivelm.py have it where it is."""
-    monkeypatch.setenv("PATH", "")
-
-
 @pytest.fixture
 def part(tmp_path):
     return write_part(tmp_path / "part")

@@ -14,12 +14,6 @@ from leo_drive.evaluation.lingoqa import evaluate_predictions
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 
 
-@pytest.fixture(autouse=True)
-def without_java(monkeypatch):
-    """Its start takes seconds each time; test_language.py and test_drivelm.py have it where it is."""
-    monkeypatch.setenv("PATH", "")
-
-
 @pytest.fixture(scope="module")
 def part(tmp_path_factory):
     return write_part(tmp_path_factory.mktemp("predictions") / "part")
