@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -52,6 +53,7 @@ class QuestionClips:
     Args:
         every: an example with more conversations is several items, which have all of them between them;
             otherwise it is one, of whose conversations each draw takes some.
+        follow_ups: most conversations that are put behind another one, as if they followed up on it.
         dense: give label maps too.
         cache: where the encodings of all its pictures lie; then samples hold features instead of pixels.
     """
@@ -62,12 +64,13 @@ class QuestionClips:
         processor: LeoProcessor,
         max_questions: int,
         every: bool = False,
+        follow_ups: int = 0,
         dense: bool = False,
         augmentation: Augmentation = Augmentation(),  # noqa: B008  (frozen)
         cache: VisionCache | None = None,
     ) -> None:
         self.source, self.processor, self.max_questions = source, processor, max_questions
-        self.dense, self.augmentation, self.cache = dense, augmentation, cache
+        self.follow_ups, self.dense, self.augmentation, self.cache = follow_ups, dense, augmentation, cache
         self.examples = read_source(source, labels=dense)
         counts = Counter(turns[0].kind for e in self.examples for turns in e.conversations)
         # A kind that is asked a hundred times as often is drawn ten times as often.
@@ -101,11 +104,22 @@ class QuestionClips:
         ]
 
     def token_counts(self, index: int) -> tuple[int, list[int]]:
-        """Of the prefix, and of each conversation after it."""
+        """Of the prefix, and of the longest conversations after it that one draw may have, longest first."""
         example, conversations = self.items[index]
-        read = self._turns(example, conversations, self.tile_counts(example))
-        own = [sum(len(ids) for turn in turns for ids in turn) for _, turns in read]
-        return len(read[0][0].prefix), own
+        tiles = self.tile_counts(example)
+        prefix, own = self._counted(example, conversations, tiles)
+        longest = np.argsort(own)[::-1][: self.max_questions]
+        if not self.follow_ups:
+            return prefix, [own[i] for i in longest]
+        whole = 1 + self.follow_ups
+        runs = [longest[i : i + whole] for i in range(0, len(longest), whole)]
+        return self._counted(example, [_joined(conversations[i] for i in run) for run in runs], tiles)
+
+    def _counted(
+        self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
+    ) -> tuple[int, list[int]]:
+        read = self._turns(example, conversations, tiles)
+        return len(read[0][0].prefix), [sum(len(ids) for turn in turns for ids in turn) for _, turns in read]
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """The example with some of its conversations."""
@@ -157,7 +171,12 @@ class QuestionClips:
         weights = np.array([self.draw_weights[turns[0].kind] for turns in conversations])
         count = min(self.max_questions, len(weights))
         drawn = rng.choice(len(weights), size=count, replace=False, p=weights / weights.sum())
-        return [conversations[i] for i in drawn]
+        runs, taken = [], 0
+        while taken < count:
+            run = drawn[taken : taken + 1 + int(rng.integers(self.follow_ups + 1))]
+            runs.append(_joined(conversations[i] for i in run))
+            taken += len(run)
+        return runs
 
     def _pack(self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]) -> Packed:
         read = self._turns(example, conversations, tiles)
@@ -188,6 +207,10 @@ class QuestionClips:
         side = (self.processor.leo.tile_size,) * 2
         maps = [read_labels(label_map) for label_map in example.label_maps]
         return np.stack([cv2.resize(m, side, interpolation=cv2.INTER_NEAREST) for m in maps])
+
+
+def _joined(conversations: Iterable[Conversation]) -> Conversation:
+    return tuple(chain.from_iterable(conversations))
 
 
 class Collator:

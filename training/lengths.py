@@ -55,12 +55,11 @@ def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengt
         for done, i in enumerate(numbers, start=1):
             example, _ = clips.items[i]
             prefix, own = clips.token_counts(i)
-            counts = sorted(own, reverse=True)
-            passes.append(prefix + sum(counts[: clips.max_questions]))
+            passes.append(prefix + sum(own))
             tiles.append(sum(clips.tile_counts(example)))
             frames.append(len(example.pictures))
-            if prefix + counts[0] > longest_alone:
-                longest_alone, longest = prefix + counts[0], f"{root}, {example.example_id}"
+            if prefix + own[0] > longest_alone:
+                longest_alone, longest = prefix + own[0], f"{root}, {example.example_id}"
             update(done, len(numbers))
     if not passes:
         return None

@@ -138,6 +138,9 @@ class Recipe(_Strict):
         adam_beta2: of AdamW.
         max_questions: most conversations of one clip in one pass; of more, a random part is drawn where
             `steps` are given.
+        follow_ups: most conversations of a clip that are put behind another one, as if they followed up on it
+            (which of them and how many is drawn each time): a model learns to be asked on where its data has
+            single questions. 0 leaves each alone.
         answer_weight: weight of the answers' loss; with 0 the branches learn from label maps alone, every
             picture of the data by itself, and the language model is not run.
         dense_weight: weight of the branches' segmentation loss (needs label maps), 0 for none.
@@ -174,6 +177,7 @@ class Recipe(_Strict):
     warmup_ratio: float = Field(0.03, ge=0, le=1)
     adam_beta2: float = Field(0.99, gt=0, lt=1)
     max_questions: int = Field(16, gt=0)
+    follow_ups: int = Field(0, ge=0)
     answer_weight: float = Field(1.0, ge=0)
     dense_weight: float = Field(0.0, ge=0)
     augmentation: Augmentation = Augmentation()

@@ -54,6 +54,7 @@ def open_sources(
             processor,
             recipe.max_questions,
             every=recipe.epochs is not None,
+            follow_ups=recipe.follow_ups,
             dense=dense,
             augmentation=recipe.augmentation,
             cache=cache,

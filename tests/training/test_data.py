@@ -124,6 +124,43 @@ def test_a_sample_has_its_frames_and_answers(drives, model):
     assert len(texts) == 4 and set(texts) <= answers
 
 
+def test_follow_ups_put_conversations_behind_one_another(drives, model):
+    """Nothing is lost or doubled, every answer is learned from, and lengths are told as they can come out."""
+    _, processor = model
+    source = DataSource(root=drives, frames=1)
+    clips = QuestionClips(source, processor, max_questions=6, follow_ups=2)
+    alone = QuestionClips(source, processor, max_questions=6)
+    counted = set()
+    for index in range(len(clips)):
+        _, conversations = clips.items[index]
+        prefix, own = clips.token_counts(index)
+        for draw in range(20):
+            packed = clips.sample(index, np.random.default_rng(draw)).packed
+            runs = packed.group.bincount()[1:].tolist()
+            answers = int(((packed.labels[1:] != IGNORE) & (packed.labels[:-1] == IGNORE)).sum())
+            assert answers == min(6, len(conversations)) and len(runs) <= answers <= 3 * len(runs)
+            assert max(runs) <= own[0] and len(packed.input_ids) <= prefix + sum(own)
+            counted.add(len(runs))
+        assert own[0] > alone.token_counts(index)[1][0]
+    assert len(counted) >= 3
+
+
+def test_a_follow_up_is_read_as_the_model_is_asked_it(drives, model):
+    """Its tokens, after the earlier question and answer, are those of the prompt with that history."""
+    _, processor = model
+    clips = QuestionClips(DataSource(root=drives, frames=1), processor, max_questions=2, follow_ups=1)
+    for draw in range(20):
+        packed = clips.sample(0, np.random.default_rng(draw)).packed
+        if int(packed.group.max()) == 1:
+            break
+    answers = processor.tokenizer.decode(packed.labels[packed.labels != IGNORE]).split("<|im_end|>")
+    asked = {qa.answer: qa.question for qa in clips.examples[0].questions}
+    first, second = (a.strip() for a in answers[:2])
+    prompt = processor.prompt(asked[second], [1], [(asked[first], first)])
+    ids = [*prompt.prefix, *prompt.question]
+    assert packed.input_ids[: len(ids)].tolist() == ids
+
+
 def test_what_does_not_fit_the_context_names_the_clip(drives, model):
     _, processor = model
     clips = QuestionClips(DataSource(root=drives, frames=5), processor, 2)
