@@ -17,9 +17,10 @@ import typer
 from leo_drive.files import writable_folder
 from leo_drive.terminal import one_line_errors, out
 from training.ablate_cost import Cost, estimate
-from training.ablate_plan import REAL, named_ablations, open_study
+from training.ablate_plan import REAL, named_ablations
 from training.ablate_report import print_results, write_results
 from training.ablate_run import run_study
+from training.ablate_study import open_study
 from training.nano import check_real
 
 _HOUR = 3600
@@ -42,7 +43,8 @@ def main(
         Path, typer.Option("--out", help="Folder for data, models and results; ablations share it.")
     ] = Path("runs/ablate"),
     steps: Annotated[
-        int | None, typer.Option(help="Optimizer steps of a model, over all stages; the recipe's own.", min=1)
+        int | None,
+        typer.Option(help="Optimizer steps of a variant, over all its stages; the recipe's own.", min=1),
     ] = None,
     real: Annotated[
         Path | None, typer.Option(help="Real drives too, in the layout of datasets/lingoqa_camvid.")

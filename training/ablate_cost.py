@@ -16,8 +16,9 @@ from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.evaluation.answering import clip_of
 from leo_drive.inference import load
 from leo_drive.terminal import progress
-from training.ablate_plan import DATA, Study, Trial, open_study
+from training.ablate_plan import DATA
 from training.ablate_run import draw_all, start_model
+from training.ablate_study import Study, Trial, open_study
 from training.recipe import Recipe
 from training.run_folder import last_whole_checkpoint
 from training.train import train
@@ -82,16 +83,18 @@ def estimate(study: Study, ablation: str, recipe: str) -> list[Cost]:
 
 def _rehearse(study: Study, trial: Trial, step: dict[Path, float]) -> _Speed:
     """Train and ask a variant; `step` has the stages that another variant rehearsed, by their folder."""
-    start_model(study, trial)
-    for stage in trial.stages:
-        folder = stage.recipe.output
-        if folder in step:
-            continue
-        recipe = stage.recipe.model_copy(update={"steps": _STEPS, "save_steps": 10 * _STEPS, "log_steps": 1})
-        with redirect_stdout(StringIO()):
-            train(recipe)
-        rates = pd.read_csv(folder / "log.csv")["clips_per_second"].dropna()
-        step[folder] = recipe.batch_size / float(rates.iloc[1:].max())
+    for line in trial.lines:
+        start_model(study, line, trial.seed)
+        for stage in line.stages:
+            folder = stage.recipe.output
+            if folder in step:
+                continue
+            short = {"steps": _STEPS, "save_steps": 10 * _STEPS, "log_steps": 1}
+            recipe = stage.recipe.model_copy(update=short)
+            with redirect_stdout(StringIO()):
+                train(recipe)
+            rates = pd.read_csv(folder / "log.csv")["clips_per_second"].dropna()
+            step[folder] = recipe.batch_size / float(rates.iloc[1:].max())
     leo = load(trial.model)
     root = next(root for root, _ in trial.parts.values())
     example = read_lingoqa(root)[0]

@@ -8,25 +8,18 @@ null takes an element out.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leo_drive.errors import InputError
-from leo_drive.model import LeoConfig
 from leo_drive.yaml_files import first_problem, read_yaml
-from training.new_model import NEW_MODELS
-from training.recipe import Recipe
 
 ABLATIONS = Path(__file__).parent / "recipes" / "ablations"
 DATA, REAL = "data", "real"
-# What a stage's result does not depend on.
-_NO_MATTER = {"model", "output", "vision_cache", "save_steps", "eval_steps", "log_steps", "workers"}
 
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
@@ -47,7 +40,7 @@ class Drawn(_Strict):
 
     def folder(self, name: str) -> str:
         """Its own: drives drawn in another way are another set."""
-        return f"{name}-{_short(self.model_dump())}"
+        return f"{name}-{short(self.model_dump())}"
 
 
 class Plan(_Strict):
@@ -56,6 +49,10 @@ class Plan(_Strict):
     Attributes:
         model: a new model of `training.new_model`, and
         config: changes to its configuration (a `LeoConfig`), such as its branches.
+        encoders: a model, by name or folder, whose encoders a variant's branches start from; without one,
+            from random weights.
+        pretraining: stages that come before the variants part: trained once a seed, on the plan as it is
+            common to them, they give the language model that each starts from.
         draw: generated drives, by name; `data/NAME` is where they lie.
         stages: recipes by name, in order, without model and output.
         evaluate: parts to measure on, by name.
@@ -63,7 +60,9 @@ class Plan(_Strict):
 
     model: str
     config: dict[str, Any] = {}
+    encoders: str | None = None
     draw: dict[str, Drawn] = {}
+    pretraining: dict[str, dict[str, Any]] = {}
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
     evaluate: dict[str, str] = Field(min_length=1)
 
@@ -87,176 +86,17 @@ class Ablation(_Strict):
     variants: tuple[Variant, ...] = Field(min_length=1)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A recipe that is to be run, in a folder named by all that its result depends on."""
-
-    name: str
-    recipe: Recipe
-
-    @property
-    def finished(self) -> bool:
-        """Its card is the last thing that training writes."""
-        return (self.recipe.output / "model" / "README.md").is_file()
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A variant with a seed.
-
-    Attributes:
-        start: folder of the new model; variants that start alike share it, and so they do stages.
-        config: changes to its configuration.
-        stages: the last one's model is the trial's.
-        parts: to measure on, by name, and where the report goes.
-    """
-
-    variant: str
-    seed: int
-    start: Path
-    config: dict[str, Any]
-    stages: tuple[Stage, ...]
-    parts: dict[str, tuple[Path, Path]]
-
-    @property
-    def model(self) -> Path:
-        """The finished model's folder."""
-        return self.stages[-1].recipe.output / "model"
-
-
-@dataclass(frozen=True)
-class Study:
-    """An ablation, ready to run.
-
-    Attributes:
-        plan: what the new model's tokenizer is learned from, and what is drawn.
-        real: name of the folder in `out`/data where real drives lie, if they do.
-        trials: seed by seed, so that an early stop leaves whole comparisons.
-    """
-
-    name: str
-    ablation: Ablation
-    plan: Plan
-    out: Path
-    real: str | None
-    trials: tuple[Trial, ...]
-
-    @property
-    def texts(self) -> Recipe:
-        """A recipe with the data of all stages: what the tokenizer is learned from."""
-        stages = [_stage(self.plan, name, self.out) for name in self.plan.stages]
-        data = [source for stage in stages for source in stage["data"]]
-        return Recipe(model=self.plan.model, output=self.out, **{**stages[0], "data": data})
-
-
-def open_study(
-    ablation: str,
-    recipe: str,
-    out: Path,
-    seeds: int = 3,
-    steps: int | None = None,
-    real: str | None = None,
-    clips: int | None = None,
-) -> Study:
-    """Read an ablation and the plan that it changes.
-
-    Args:
-        ablation, recipe: names of files beside nano.yaml, or paths.
-        seeds: how often each variant is trained.
-        steps: optimizer steps of all stages together, shared out as the plan shares them; its own by default.
-        real: name of the folder in `out`/data where real drives lie; without, the plan's are left out.
-        clips: most drives of each set that is drawn, for a rehearsal.
-
-    Raises:
-        InputError: a file is missing or wrong, or a variant cannot be built.
-    """
-    where, found = _read(ablation, Ablation)
-    _, base = _read(recipe, Plan)
-    if base.model not in NEW_MODELS:
-        raise InputError(f"{recipe}: model {base.model} is not one of {', '.join(NEW_MODELS)}")
-
-    def planned(changes: dict[str, Any]) -> Plan:
-        return _budgeted(_for_data(_changed(base, changes, where), real), steps, clips)
-
-    common = planned(found.common)
-    if drawing := [variant.name for variant in found.variants if "draw" in variant.changes]:
-        raise InputError(f"{where}: {drawing[0]}: draw belongs in common, where every variant finds it")
-    start = NEW_MODELS[base.model](["any text"])[0].config
-    trials = []
-    for seed in range(seeds):
-        for variant in found.variants:
-            plan = planned(_merge(found.common, variant.changes))
-            try:
-                built_config(start, plan.config)
-                trials.append(_trial(variant.name, seed, plan, common, out))
-            except (ValidationError, ValueError, TypeError) as error:
-                raise InputError(f"{where}: {variant.name}: {_fault(error, Recipe)}") from None
-    return Study(where.stem, found, common, out, real, tuple(trials))
-
-
-def built_config(config: LeoConfig, changes: dict[str, Any]) -> LeoConfig:
-    """A configuration with a variant's changes.
-
-    Raises:
-        ValueError, TypeError: they do not fit it, or one another.
-    """
-    if unknown := [key for key in changes if not hasattr(config, key)]:
-        raise ValueError(f"config: {', '.join(unknown)}: not in a LeoConfig")
-    return LeoConfig.from_dict(_merge(config.to_dict(), changes))
-
-
 def named_ablations() -> list[str]:
     """Those that ship."""
     return sorted(path.stem for path in ABLATIONS.glob("*.yaml") if path.stem != "nano")
 
 
-def _trial(variant: str, seed: int, plan: Plan, common: Plan, out: Path) -> Trial:
-    texts = [_placed(stage["data"], common) for stage in common.stages.values()]
-    key = _short([plan.model, plan.config, seed, texts])
-    start = out / "models" / f"start-{key}"
-    stages: list[Stage] = []
-    for name in plan.stages:
-        values = _stage(plan, name, out)
-        model = stages[-1].recipe.output / "model" if stages else start
-        recipe = Recipe(**{**values, "seed": seed, "model": str(model), "output": out})
-        if recipe.steps is None:
-            raise ValueError(f"stages.{name}: give steps, which are the budget")
-        matters = recipe.model_dump(mode="json", exclude=_NO_MATTER)
-        key = _short([key, {**matters, "data": _placed(plan.stages[name]["data"], plan)}])
-        output = out / "models" / f"{name}-{key}"
-        stages.append(Stage(name, _recipe_there(recipe, output, out / "vision_cache")))
-    parts = {}
-    for name, root in plan.evaluate.items():
-        place = _place(root, plan)
-        parts[name] = (_under(out, place), out / "evaluations" / f"{name}-{_short([key, place])}")
-    return Trial(variant, seed, start, plan.config, tuple(stages), parts)
+def placed(data: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+    """Sources with `place` for their roots."""
+    return [{**source, "root": place(source["root"], plan)} for source in data]
 
 
-def _recipe_there(recipe: Recipe, output: Path, cache: Path) -> Recipe:
-    """Where the stage runs; frozen encoders see every picture once, and a stop costs a tenth of the stage."""
-    frozen = "branches" not in recipe.train and not recipe.augmentation.changes_pixels
-    return recipe.model_copy(
-        update={
-            "output": output,
-            "vision_cache": cache / str(recipe.seed) if frozen else None,
-            "save_steps": max(1, (recipe.steps or 0) // 10),
-        }
-    )
-
-
-def _stage(plan: Plan, name: str, out: Path) -> dict[str, Any]:
-    """A stage's values with its data in their places."""
-    values = copy.deepcopy(plan.stages[name])
-    placed = _placed(values["data"], plan)
-    values["data"] = [{**source, "root": _under(out, source["root"])} for source in placed]
-    return values
-
-
-def _placed(data: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
-    return [{**source, "root": _place(source["root"], plan)} for source in data]
-
-
-def _place(root: str, plan: Plan) -> str:
+def place(root: str, plan: Plan) -> str:
     """Where data/NAME lies, from the output folder; any other path stays what it is."""
     first, *rest = PurePosixPath(root).parts
     if first == DATA and rest and rest[0] in plan.draw:
@@ -264,11 +104,11 @@ def _place(root: str, plan: Plan) -> str:
     return root
 
 
-def _under(out: Path, place: str) -> Path:
+def under(out: Path, place: str) -> Path:
     return out / place if place.startswith(f"{DATA}/") else Path(place)
 
 
-def _for_data(plan: Plan, real: str | None) -> Plan:
+def for_data(plan: Plan, real: str | None) -> Plan:
     """With the real drives in their folder, or without them."""
     own = f"{DATA}/{REAL}"
 
@@ -278,18 +118,22 @@ def _for_data(plan: Plan, real: str | None) -> Plan:
     def there(root: str) -> str:
         return root.replace(own, f"{DATA}/{real}", 1) if real and root.startswith(f"{own}/") else root
 
-    stages = {
-        name: {
-            **stage,
-            "data": [{**s, "root": there(s["root"])} for s in stage.get("data", []) if kept(s["root"])],
+    def moved(stages: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                **stage,
+                "data": [{**s, "root": there(s["root"])} for s in stage.get("data", []) if kept(s["root"])],
+            }
+            for name, stage in stages.items()
         }
-        for name, stage in plan.stages.items()
-    }
+
     evaluate = {name: there(root) for name, root in plan.evaluate.items() if kept(root)}
-    return plan.model_copy(update={"stages": stages, "evaluate": evaluate})
+    return plan.model_copy(
+        update={"pretraining": moved(plan.pretraining), "stages": moved(plan.stages), "evaluate": evaluate}
+    )
 
 
-def _budgeted(plan: Plan, steps: int | None, clips: int | None) -> Plan:
+def budgeted(plan: Plan, steps: int | None, clips: int | None) -> Plan:
     draw = {
         name: drawn.model_copy(update={"clips": min(drawn.clips, clips or drawn.clips)})
         for name, drawn in plan.draw.items()
@@ -304,17 +148,17 @@ def _budgeted(plan: Plan, steps: int | None, clips: int | None) -> Plan:
     return plan.model_copy(update={"draw": draw, "stages": stages})
 
 
-def _changed(plan: Plan, changes: dict[str, Any], where: Path) -> Plan:
+def changed(plan: Plan, changes: dict[str, Any], where: Path) -> Plan:
     try:
-        return Plan(**_merge(plan.model_dump(), changes))
+        return Plan(**merge(plan.model_dump(), changes))
     except (ValidationError, ValueError) as error:
-        raise InputError(f"{where}: {_fault(error, Plan)}") from None
+        raise InputError(f"{where}: {fault(error, Plan)}") from None
 
 
-def _merge(value: Any, changes: Any) -> Any:
+def merge(value: Any, changes: Any) -> Any:
     """The value with changes merged into it; see this file's head."""
     if isinstance(value, dict) and isinstance(changes, dict):
-        return {**value, **{key: _merge(value.get(key), change) for key, change in changes.items()}}
+        return {**value, **{key: merge(value.get(key), change) for key, change in changes.items()}}
     if not isinstance(value, list) or not isinstance(changes, dict):
         return changes
     elements = list(value)
@@ -323,18 +167,18 @@ def _merge(value: Any, changes: Any) -> Any:
             raise ValueError(f"{key!r} is no element of a list of {len(value)}")
         for i in range(len(value)) if key == "each" else [int(key)]:
             gone = change is None or elements[i] is None
-            elements[i] = None if gone else _merge(elements[i], change)
+            elements[i] = None if gone else merge(elements[i], change)
     return [element for element in elements if element is not None]
 
 
-def _read(name: str, kind: type[_Kind]) -> tuple[Path, _Kind]:
+def read(name: str, kind: type[_Kind]) -> tuple[Path, _Kind]:
     path = Path(name) if name.endswith((".yaml", ".yml")) else ABLATIONS / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"{name}: neither a YAML file nor one of {', '.join([*named_ablations(), 'nano'])}")
     return path, read_yaml(path, kind, "a plan" if kind is Plan else "an ablation")
 
 
-def _fault(error: Exception, kind: type[BaseModel]) -> str:
+def fault(error: Exception, kind: type[BaseModel]) -> str:
     """What is wrong with changes that gave no `kind`."""
     if isinstance(error, ValidationError):
         location, message = first_problem(error, kind)
@@ -342,7 +186,7 @@ def _fault(error: Exception, kind: type[BaseModel]) -> str:
     return " ".join(str(error).split())
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     return hashlib.blake2s(json.dumps(_text_keys(value), sort_keys=True).encode()).hexdigest()[:10]
 
 

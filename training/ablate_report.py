@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from training.ablate_plan import Study
 from training.ablate_run import Result
+from training.ablate_study import Study
 
 
 def summary(results: Sequence[Result]) -> list[dict[str, Any]]:

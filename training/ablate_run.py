@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import set_seed
 
 from leo_drive.data.kinds import infer_kinds
@@ -20,9 +21,11 @@ from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
 from leo_drive.files import writable_folder
 from leo_drive.inference import load
+from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
 from leo_drive.terminal import out, progress
-from training.ablate_plan import DATA, REAL, Study, Trial, built_config
+from training.ablate_plan import DATA, REAL
+from training.ablate_study import Line, Study, Trial, built_config, same_encoders
 from training.nano import draw, split_real
 from training.new_model import NEW_MODELS
 from training.start import texts
@@ -49,9 +52,8 @@ def run_study(study: Study, real: Path | None, done: Callable[[list[Result]], ob
         make(study, trial, where)
         results += [measure(trial, part, where) for part in trial.parts]
         done(results)
-        last_of_seed = number == len(study.trials) or study.trials[number].seed != trial.seed
-        if last_of_seed:
-            shutil.rmtree(study.out / "vision_cache" / str(trial.seed), ignore_errors=True)
+        if all(later.vision_cache != trial.vision_cache for later in study.trials[number:]):
+            shutil.rmtree(trial.vision_cache, ignore_errors=True)
     return results
 
 
@@ -66,31 +68,42 @@ def draw_all(study: Study, real: Path | None) -> None:
 
 def make(study: Study, trial: Trial, where: str) -> None:
     """The trial's model, stage by stage."""
-    start_model(study, trial)
-    for stage in trial.stages:
-        if stage.finished:
-            continue
-        out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
-        train(stage.recipe)
-        # What only a stopped run needs would fill the disk.
-        shutil.rmtree(stage.recipe.output / "checkpoints")
+    for line in trial.lines:
+        start_model(study, line, trial.seed)
+        for stage in line.stages:
+            if stage.finished:
+                continue
+            out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
+            train(stage.recipe)
+            # What only a stopped run needs would fill the disk.
+            shutil.rmtree(stage.recipe.output / "checkpoints")
 
 
-def start_model(study: Study, trial: Trial) -> None:
-    """The new model of a variant, unless it is there: seed and tokenizer of all, its own configuration."""
-    if trial.start.is_dir():
+def start_model(study: Study, line: Line, seed: int) -> None:
+    """A line's new model, unless it is there: the tokenizer of all, a configuration of its own.
+
+    Weights that are not given are random, and the same for a seed.
+    """
+    if line.start.is_dir():
         return
-    set_seed(trial.seed)
+    set_seed(seed)
     new, processor = NEW_MODELS[study.plan.model](texts(study.texts))
-    config = built_config(new.config, trial.config)
-    set_seed(trial.seed)
+    config = built_config(new.config, line.config)
+    set_seed(seed)
     leo = LeoForConditionalGeneration(config)
     processor.use_config(config)
-    unfinished = trial.start.with_name(f".{trial.start.name}")
+    if line.encoders is not None:
+        given, _ = open_model(line.encoders, torch.float32)
+        for branch, same in zip(leo.branches, same_encoders(config, given.config), strict=True):
+            branch.load_state_dict(given.branches[same].state_dict())
+    if line.language_model is not None:
+        given, _ = open_model(str(line.language_model), torch.float32)
+        leo.language_model.load_state_dict(given.language_model.state_dict())
+    unfinished = line.start.with_name(f".{line.start.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     leo.save_pretrained(unfinished)
     processor.save_pretrained(unfinished)
-    unfinished.rename(trial.start)
+    unfinished.rename(line.start)
 
 
 def measure(trial: Trial, part: str, where: str) -> Result:

@@ -34,9 +34,10 @@ class DataSource(_Strict):
             often an epoch goes through it.
         share: the part of the examples that is meant, from and to, chosen by their names alone: with
             [0, 0.98] here and [0.98, 1] in `validation`, a fiftieth is held out.
-        frames: how many of an example's last pictures are shown, all unless told; with 1, questions about
-            what happens over time have no answer in the picture, so name the kinds to keep out in
-            `without_kinds`. Named pictures, such as DriveLM's cameras, are always shown all.
+        frames: how many of an example's last pictures are shown, all unless told, and none with 0: text
+            alone. With 1, questions about what happens over time have no answer in the picture, so name the
+            kinds to keep out in `without_kinds`. Named pictures, such as DriveLM's cameras, are always shown
+            all.
         max_tiles: tiles to share out among the frames; the model's unless told.
         system: the system message of this source's samples; the example's own or the model's unless told.
         labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
@@ -51,7 +52,7 @@ class DataSource(_Strict):
     options: dict[str, Any] = {}
     weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     share: tuple[float, float] = (0.0, 1.0)
-    frames: int | None = Field(None, ge=1)
+    frames: int | None = Field(None, ge=0)
     max_tiles: int | None = Field(None, ge=1)
     system: str | None = None
     without_kinds: tuple[str, ...] = ()

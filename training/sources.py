@@ -57,9 +57,10 @@ def _is_in(example: Example, share: tuple[float, float]) -> bool:
 
 
 def _kept(example: Example, source: DataSource) -> Example:
-    last = slice(None)
+    shown = len(example.pictures)
     if source.frames is not None and example.names is None:
-        last = slice(-source.frames, None)
+        shown = min(shown, source.frames)
+    last = slice(len(example.pictures) - shown, None)
     conversations = tuple(
         turns for turns in example.conversations if all(qa.kind not in source.without_kinds for qa in turns)
     )

@@ -2,7 +2,9 @@
 
 LEO adapts each branch with a projector of its own and interleaves the results, token by token
 (section 3.2, "post-adaptation"). The others are the paper's Table 6: joined one branch after the other,
-joined along the channels, or joined first and adapted by one projector ("pre-adaptation").
+joined along the channels, or joined first and adapted by one projector ("pre-adaptation"). LEO's own branches
+have tokens of one width before the projector; where they differ, a sequence for one projector has the widest
+one's.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
 
 from leo_drive.model.config import BranchConfig
 
@@ -25,6 +28,12 @@ def interleave(tokens: Tokens) -> torch.Tensor:
 def concatenate(tokens: Tokens) -> torch.Tensor:
     """One branch after the other: (tiles, n_i, d) each -> (tiles, sum n_i, d)."""
     return torch.cat(tuple(tokens), dim=1)
+
+
+def interleave_padded(tokens: Tokens) -> torch.Tensor:
+    """Interleaved, narrower tokens filled up with zeros: (tiles, n, d_i) each -> (tiles, N*n, max d_i)."""
+    widest = max(own.shape[2] for own in tokens)
+    return interleave([pad(own, (0, widest - own.shape[2])) for own in tokens])
 
 
 def join_channels(tokens: Tokens) -> torch.Tensor:
@@ -52,7 +61,7 @@ class Fusion:
         """(input, output) width of each projector."""
         widths = [b.token_width for b in branches]
         if self.one_projector:
-            return [(sum(widths) if self.join is join_channels else widths[0], d_llm)]
+            return [(sum(widths) if self.join is join_channels else max(widths), d_llm)]
         # Joined channels must add up to the language model's width, so each branch fills its share.
         share = d_llm // len(branches) if self.join is join_channels else d_llm
         outputs = [share] * len(branches)
@@ -64,10 +73,6 @@ class Fusion:
         if self.join is not concatenate and len({b.tokens for b in branches}) > 1:
             found = ", ".join(f"{b.encoder}: {b.tokens}" for b in branches)
             raise ValueError(f"this fusion needs as many tokens from every branch, found {found}")
-        if self.one_projector and self.join is not join_channels:
-            widths = {b.token_width for b in branches}
-            if len(widths) > 1:
-                raise ValueError(f"one projector for all branches needs one width, found {sorted(widths)}")
 
 
 FUSIONS = {
@@ -75,5 +80,5 @@ FUSIONS = {
     "concat": Fusion(concatenate),
     "channel": Fusion(join_channels),
     "pre_adaptation": Fusion(join_channels, one_projector=True),
-    "pre_adaptation_sequence": Fusion(interleave, one_projector=True),
+    "pre_adaptation_sequence": Fusion(interleave_padded, one_projector=True),
 }

@@ -1,5 +1,7 @@
 """LEO as a transformers model."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from segment_anything.modeling import ImageEncoderViT
@@ -112,6 +114,20 @@ def test_interleaving_puts_branch_one_first():
     assert first.shape == second.shape == (2, 4, 48)
     torch.testing.assert_close(visual[:, 0::2], first)
     torch.testing.assert_close(visual[:, 1::2], second)
+
+
+def test_one_projector_reads_narrower_tokens_as_wider_ones_that_end_in_zeros():
+    first, second = tiny_config().branch_configs
+    narrow = replace(second, width=4, encoder_args={**second.encoder_args, "neck_chans": 4})
+    model, processor = tiny_leo("pre_adaptation_sequence", branches=[first, narrow])
+    pixels = inputs_of(processor)["pixel_values"]
+    with torch.inference_mode():
+        wide, slim = model.branch_features(pixels)
+        visual = model.visual_tokens(pixels)
+        assert (wide.shape[2], slim.shape[2]) == (128, 64)
+        filled = torch.cat([slim, torch.zeros_like(slim)], dim=2)
+        torch.testing.assert_close(visual[:, 0::2], model.projectors[0](wide))
+        torch.testing.assert_close(visual[:, 1::2], model.projectors[0](filled))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

@@ -17,8 +17,11 @@ from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
 from training.ablate import main
-from training.ablate_plan import ABLATIONS, named_ablations, open_study
+from training.ablate_plan import ABLATIONS, named_ablations
 from training.ablate_report import summary, write_results
+from training.ablate_run import draw_all, start_model
+from training.ablate_study import open_study
+from training.train import train
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -59,6 +62,17 @@ TINY = {
         "single": {"clips": 4, "frames": 1, "labels": True, "size": [128, 72]},
         "clips": {"clips": 4, "size": [128, 72]},
         "val": {"clips": 2, "split": "val", "size": [128, 72]},
+    },
+    "pretraining": {
+        "language": {
+            "train": ["language_model"],
+            "data": [{"root": "data/clips", "frames": 0}],
+            "steps": 3,
+            "batch_size": 2,
+            "learning_rate": 1e-3,
+            "max_questions": 2,
+            "workers": 0,
+        },
     },
     "stages": {
         "stage1": {
@@ -129,13 +143,16 @@ def test_those_that_ship_build_and_say_what_the_paper_has(name, tmp_path):
 def test_what_variants_share_is_trained_once_and_nothing_else(tmp_path):
     def folders(name, **options):
         trials = open_study(name, "nano", tmp_path, **{"seeds": 1, **options}).trials
-        return [(t.start.name, *(s.recipe.output.name for s in t.stages)) for t in trials]
+        return [(t.lines[-1].start.name, *(s.recipe.output.name for s in t.stages)) for t in trials]
 
     frames, freezing, encoders = (folders(name) for name in ("frames", "freezing", "encoders"))
-    assert len({f[:2] for f in frames}) == 1 and len({f[2] for f in frames}) == 4
-    assert len({f[1] for f in freezing}) == 3 and len({f[2] for f in freezing}) == 6
+    # A new model, and the stages: language, stage 1, stage 2.
+    assert len({f[:3] for f in frames}) == 1 and len({f[3] for f in frames}) == 4
+    assert len({f[2] for f in freezing}) == 3 and len({f[3] for f in freezing}) == 6
     assert encoders == freezing[::2], "the frozen ones are those of the other ablation"
-    assert frames[0][1:2] == freezing[0][1:2]
+    assert frames[0][2] == freezing[0][2]
+    everything = [f for name in named_ablations() for f in folders(name)]
+    assert len({f[1] for f in everything}) == 1, "the language is learned once a seed"
     # Other seeds, steps and data are other models.
     for options in ({"seeds": 2}, {"steps": 300}, {"real": "real-x"}):
         assert folders("encoders", **options)[-1] != encoders[-1]
@@ -145,12 +162,12 @@ def test_variants_are_configurations(tmp_path):
     def first(name):
         return {t.variant: t for t in open_study(name, "nano", tmp_path, seeds=1).trials}
 
-    frames = first("frames")["8 frames"].stages[1].recipe
+    frames = first("frames")["8 frames"].stages[-1].recipe
     assert frames.data[0].frames == 8 and frames.settings.trained_frames == 8
     assert frames.data[0].root.name.startswith("clips8-")
-    assert first("freezing")["both, learning"].stages[1].recipe.vision_cache is None
-    assert first("freezing")["both, frozen (LEO)"].stages[1].recipe.vision_cache is not None
-    assert first("tiles")["two tiles"].stages[1].recipe.settings.use_thumbnail is False
+    assert first("freezing")["both, learning"].stages[-1].recipe.vision_cache is None
+    assert first("freezing")["both, frozen (LEO)"].stages[-1].recipe.vision_cache is not None
+    assert first("tiles")["two tiles"].stages[-1].recipe.settings.use_thumbnail is False
 
 
 def test_more_frames_are_of_the_same_drives(tmp_path):
@@ -174,6 +191,12 @@ def test_more_frames_are_of_the_same_drives(tmp_path):
         ({"common": {"stages": {"stage2": {"steps": 0}}}}, "steps"),
         ({"variants": [{"name": "a", "changes": {"stages": {"stage2": {"stepz": 1}}}}]}, "a: stepz"),
         ({"variants": [{"name": "a", "changes": {"draw": {}}}]}, "draw belongs in common"),
+        ({"variants": [{"name": "a", "changes": {"pretraining": {}}}]}, "pretraining belongs in common"),
+        (
+            {"variants": [{"name": "a", "changes": {"config": {"text_config": {"hidden_size": 64}}}}]},
+            "a: config: another language model than",
+        ),
+        ({"common": {"encoders": "nano"}}, "frozen: encoders: there is no vit_intern300m_patch14_448 like"),
         ({"variants": []}, "variants"),
         ({"commen": {}}, "commen"),
     ],
@@ -234,7 +257,7 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
         return capsys.readouterr().out
 
     said = run(check=True)
-    assert "2 variants x 2 seeds, 4 models; 5 of 6 stages are to be trained" in said
+    assert "2 variants x 2 seeds, 4 models; 6 of 8 stages are to be trained" in said
     assert "learning, seed 1: about" in said and "Table 5" not in said
     assert not (stopped / "model").exists(), "checking trains nothing"
 
@@ -251,7 +274,7 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     assert "| frozen | generated | 2 |" in (results / "table.md").read_text()
     assert (results / "plot.png").stat().st_size > 1000 and "Table 5" in said
     starts = list(out.glob("models/start-*"))
-    assert {LeoConfig.from_pretrained(path).tile_size for path in starts} == {64} and len(starts) == 2
+    assert {LeoConfig.from_pretrained(path).tile_size for path in starts} == {64} and len(starts) == 4
     frozen, learning = (
         LeoForConditionalGeneration.from_pretrained(trial.model).state_dict()
         for trial in open_study(table, plan, out, seeds=1).trials
@@ -266,6 +289,40 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     assert "everything is there" in run(rehearse=True)
     assert models == {path: path.stat().st_mtime_ns for path in models}
     assert (results / "results.csv").read_bytes() == before
+
+
+def test_variants_start_from_given_encoders_and_the_language_model_of_all(tmp_path, plan, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    whole = ablation(tmp_path)
+    (line, *_) = open_study(whole, plan, tmp_path / "a", seeds=1).trials[0].lines
+    draw_all(study := open_study(whole, plan, tmp_path / "a", seeds=1), None)
+    start_model(study, line, 0)
+    given = LeoForConditionalGeneration.from_pretrained(line.start).state_dict()
+
+    # A plan with these encoders, another seed, and variants that leave one out or join otherwise.
+    variants = [
+        {"name": "SAM alone", "changes": {"config": {"branches": {0: None, 1: {"unshuffle": 2}}}}},
+        {"name": "pre-adaptation", "changes": {"config": {"fusion": "pre_adaptation_sequence"}}},
+    ]
+    common = {"encoders": str(line.start)}
+    study = open_study(ablation(tmp_path, common=common, variants=variants), plan, tmp_path / "b", seeds=2)
+    draw_all(study, None)
+    assert {trial.vision_cache for trial in study.trials} == {tmp_path / "b" / "vision_cache" / "given"}
+    alone, joined = study.trials[2:]
+    for stage in alone.lines[0].stages:
+        start_model(study, alone.lines[0], 1)
+        train(stage.recipe)
+    language = LeoForConditionalGeneration.from_pretrained(alone.lines[0].model).state_dict()
+    for trial, theirs in ((alone, [1]), (joined, [0, 1])):
+        start_model(study, trial.lines[1], 1)
+        state = LeoForConditionalGeneration.from_pretrained(trial.lines[1].start).state_dict()
+        for name, tensor in state.items():
+            part, number, rest = name.split(".", 2)
+            if part == "branches":
+                assert torch.equal(tensor, given[f"branches.{theirs[int(number)]}.{rest}"])
+            elif part == "language_model":
+                assert torch.equal(tensor, language[name])
+    assert not torch.equal(language["language_model.lm_head.weight"], given["language_model.lm_head.weight"])
 
 
 def result(variant, seed, score, blind=0.3):

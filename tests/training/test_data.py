@@ -124,6 +124,18 @@ def test_a_sample_has_its_frames_and_answers(drives, model):
     assert len(texts) == 4 and set(texts) <= answers
 
 
+@pytest.mark.parametrize("frames", [0, 2, 9, None])
+def test_the_last_frames_are_shown(drives, model, frames):
+    _, processor = model
+    whole = QuestionClips(DataSource(root=drives), processor, max_questions=4).examples[0]
+    clips = QuestionClips(DataSource(root=drives, frames=frames), processor, max_questions=4)
+    shown = clips.examples[0].pictures
+    assert shown == whole.pictures[5 - min(5, 5 if frames is None else frames) :]
+    sample = clips.sample(0, np.random.default_rng(0))
+    tokens = int((sample.packed.input_ids == processor.leo.image_token_id).sum())
+    assert tokens == len(shown) * processor.leo.tokens_per_tile and (sample.pixels is None) == (frames == 0)
+
+
 def test_follow_ups_put_conversations_behind_one_another(drives, model):
     """Nothing is lost or doubled, every answer is learned from, and lengths are told as they can come out."""
     _, processor = model
