@@ -5,7 +5,7 @@ catches them as ordinary exceptions. Anything else that escapes is a bug and sho
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LeoDriveError(Exception):
@@ -18,6 +18,21 @@ class InputError(LeoDriveError, ValueError):
     """The arguments or the input are wrong (exit status 2): a missing file, a time past the end."""
 
     exit_status = 2
+
+
+SHOWN = 3
+"""How many of many names a message has; the others are counted."""
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    """The first few of many.
+
+    Example:
+        >>> some(["a", "b", "c", "d", "e"])
+        'a, b, c, and 2 more'
+    """
+    more = f"{separator}and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return separator.join(names[:SHOWN]) + more
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -19,9 +19,9 @@ from training.labelled import LabelledFrames
 from training.lengths import Lengths, measure
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
-from training.sources import read_source
 from training.start import apply_settings, choose_what_learns, texts
 from training.train import draw_weights, open_sources, total_steps
+from training.vision_cache import bytes_a_tile
 
 _BINS = 10
 _BAR = 40
@@ -36,18 +36,17 @@ def check_recipe(recipe: Recipe) -> None:
         InputError: something is missing or damaged, or does not fit the context.
     """
     config, processor = _model(recipe)
-    _refuse(_check_files(recipe))
+    sources = open_sources(recipe, (*recipe.data, *recipe.validation), processor)
+    _refuse(_check_files(sources))
     problems: list[str] = []
+    clips = [len(source) for source in sources[: len(recipe.data)]]
     if not recipe.answer_weight:
-        sources = [LabelledFrames(source, processor, recipe.augmentation) for source in recipe.data]
-        clips, tokens_per_clip, tiles_per_clip = [len(source) for source in sources], 0.0, 1.0
+        tokens_per_clip, tiles_per_clip = 0.0, 1.0
         out.print(f"{sum(clips)} pictures with label maps, one tile each; the language model is not run")
     else:
-        asked = open_sources(recipe, (*recipe.data, *recipe.validation), processor)
-        lengths = [found for clips in asked if isinstance(clips, QuestionClips) and (found := measure(clips))]
+        lengths = [found for own in sources if isinstance(own, QuestionClips) and (found := measure(own))]
         problems = _print_lengths(recipe, lengths, config)
         own = lengths[: len(recipe.data)]
-        clips = [len(x.passes) for x in own]
         weights = np.array(draw_weights(recipe, clips))
         shares = weights / weights.sum()
         tokens_per_clip = float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True)))
@@ -73,16 +72,16 @@ def _model(recipe: Recipe) -> tuple[LeoConfig, LeoProcessor]:
     return config, processor
 
 
-def _check_files(recipe: Recipe) -> list[str]:
+def _check_files(sources: Sequence[LabelledFrames | QuestionClips]) -> list[str]:
     """One line a source; what is wrong, for the end."""
     problems = []
-    for source in (*recipe.data, *recipe.validation):
-        examples = read_source(source, labels=recipe.dense_weight > 0)
-        with progress(f"reading {source.root}") as update:
-            report = check_examples(examples, full=True, one_size=False, progress=update)
+    for source in sources:
+        root = source.source.root
+        with progress(f"reading {root}") as update:
+            report = check_examples(source.examples, full=True, one_size=False, progress=update)
         first, *wrong = report.lines()
-        out.print(f"{source.root}: {first}", highlight=False, markup=False)
-        problems += [f"{source.root}: {line}" for line in wrong]
+        out.print(f"{root}: {first}", highlight=False, markup=False)
+        problems += [f"{root}: {line}" for line in wrong]
     return problems
 
 
@@ -141,9 +140,9 @@ def _print_costs(
         markup=False,
     )
     if recipe.vision_cache is not None:
-        a_tile = sum((b.grid // b.unshuffle) ** 2 * b.token_width * 2 for b in config.branch_configs)
+        most = bytes_a_tile(config.branch_configs) * tiles * sum(clips)
         out.print(
-            f"{recipe.vision_cache}: at most {a_tile * tiles * sum(clips) / 1e9:.3g} GB of encoded pictures",
+            f"{recipe.vision_cache}: at most {most / 1e9:.3g} GB of encoded pictures",
             highlight=False,
             markup=False,
         )

@@ -91,7 +91,7 @@ class TrainingModel(nn.Module):
         new = next(self.leo.projectors.parameters()).new_zeros
         configs = [branch.config for branch in self.leo.vision_branches]
         if self.encoded:
-            return None, [new(1, (c.grid // c.unshuffle) ** 2, c.token_width) for c in configs]
+            return None, [new(1, c.tokens, c.token_width) for c in configs]
         return [new(1, 3, c.image_size, c.image_size) for c in configs], None
 
     @property

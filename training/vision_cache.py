@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from leo_drive.errors import LeoDriveError
 from leo_drive.files import replacing, writable_folder
-from leo_drive.model import LeoForConditionalGeneration
+from leo_drive.model import BranchConfig, LeoForConditionalGeneration
 
 _BYTES = 2  # of a bfloat16
 
@@ -75,6 +75,11 @@ class VisionCache:
             )
 
 
+def bytes_a_tile(branches: Sequence[BranchConfig]) -> int:
+    """What a tile's encoding takes on disk."""
+    return _BYTES * sum(branch.tokens * branch.token_width for branch in branches)
+
+
 @torch.no_grad()
 def fill(
     cache: VisionCache,
@@ -92,14 +97,14 @@ def fill(
     Raises:
         LeoDriveError: the disk is full.
     """
-    bytes_per_tile = _BYTES * sum(b.config.tokens * b.config.token_width for b in leo.vision_branches)
+    of_a_tile = bytes_a_tile(leo.config.branch_configs)
     leo.eval()
     for count, (key, pixel_values) in enumerate(pictures):
         done(count)
         if key in cache:
             continue
         pixels = pixel_values()
-        needed = bytes_per_tile * pixels[0].shape[0]
+        needed = of_a_tile * pixels[0].shape[0]
         if (free := shutil.disk_usage(cache.folder).free) < 2 * needed:
             raise LeoDriveError(
                 f"{cache.folder}: {free / 1e9:.2f} GB left, a picture's encoding takes "

@@ -7,10 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from leo_drive.data.example import Example, Picture
-from leo_drive.errors import InputError
-
-SHOWN = 3
-"""How many problems of a sort are named; the others are counted."""
+from leo_drive.errors import InputError, some
 
 Progress = Callable[[int, int], None]
 
@@ -41,8 +38,7 @@ class Report:
 
     def _line(self, sort: str) -> str:
         names = self.problems[sort]
-        more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return f"{len(names)} {sort}: {', '.join(names[:SHOWN])}{more}"
+        return f"{len(names)} {sort}: {some(names)}"
 
 
 def check_examples(

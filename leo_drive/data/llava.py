@@ -14,10 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from leo_drive.clips.image_file import ImageFolder
-from leo_drive.data.check import SHOWN
 from leo_drive.data.documents import read_json, read_json_lines
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import InputError
+from leo_drive.errors import SHOWN, InputError, some
 
 PLACEHOLDER = "<image>"
 
@@ -83,8 +82,7 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
         pictures = tuple(folder.find(name) for name in names)
         examples.append(Example(example_id, pictures, (asked,), system=system))
     if wrong:
-        more = f"; and {len(wrong) - SHOWN} more rows are wrong" if len(wrong) > SHOWN else ""
-        raise InputError("; ".join(wrong[:SHOWN]) + more)
+        raise InputError(some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else ""))
     return examples
 
 

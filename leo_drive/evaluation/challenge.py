@@ -20,8 +20,7 @@ from leo_drive.clips.nuscenes import CAMERAS
 from leo_drive.data.documents import read_json
 from leo_drive.data.drivelm import drivelm_file, drivelm_images, frame_picture, known_cameras
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import InputError
-from leo_drive.evaluation.predictions import some
+from leo_drive.errors import InputError, some
 
 STAGES = ("perception", "prediction", "planning", "behavior")
 SORTS = ("accuracy", "chatgpt", "language", "match")

@@ -92,10 +92,11 @@ def evaluate_lingoqa(
 
     # All that can be wrong before the model loads.
     if predictions is not None:
-        from leo_drive.evaluation.lingoqa import check_apart
+        from leo_drive.evaluation.lingoqa import RESULTS
+        from leo_drive.evaluation.predictions import check_apart
 
         _check_needs_no_model(context)
-        check_apart(predictions, out_dir)
+        check_apart(predictions, out_dir, RESULTS)
     writable_folder(out_dir)
     with spinner(f"reading {root}"):
         read_part(root)

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 from leo_drive.evaluation.bootstrap import paired
 from leo_drive.evaluation.compare_extras import only_in_one, side_by_side, side_by_side_section
 from leo_drive.evaluation.judge import THRESHOLD
@@ -35,7 +35,7 @@ from leo_drive.evaluation.page import (
     table_html,
     text_html,
 )
-from leo_drive.evaluation.predictions import repeated, some
+from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
 from leo_drive.evaluation.scores import NAMES, measure
 from leo_drive.evaluation.table import read_table

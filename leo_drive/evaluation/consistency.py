@@ -21,6 +21,7 @@ from rich.table import Table
 from leo_drive.data.closed import read_value
 from leo_drive.data.kinds import YES_NO
 from leo_drive.evaluation.bootstrap import Metric, interval, ratio, share
+from leo_drive.evaluation.page import with_interval
 from leo_drive.evaluation.table import Answered
 from leo_drive.yaml_files import read_yaml
 
@@ -190,7 +191,9 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
         table.add_row(
             escape(name),
             *(
-                _shown(part and part["contradictory"]) + _ends(part and part["interval"], room)
+                with_interval(part["contradictory"], part["interval"] if room else None, _shown)
+                if part
+                else ""
                 for part in parts
             ),
             _shown(unread / pairs if pairs else None),
@@ -202,7 +205,3 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
 
 def _shown(number: float | None) -> str:
     return "" if number is None else f"{number:.1%}"
-
-
-def _ends(ends: Sequence[float] | None, room: bool) -> str:
-    return f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends and room else ""

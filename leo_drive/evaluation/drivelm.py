@@ -30,7 +30,7 @@ from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, sc
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
-from leo_drive.evaluation.predictions import Matching, match, some
+from leo_drive.evaluation.predictions import Matching, check_apart, match
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 OUTPUT = "output.json"
 PARTIAL = "answers.partial.jsonl"
+RESULTS = (OUTPUT, QUESTIONS, REPORT, PAGE)
 _PASS = "output"
 
 
@@ -96,8 +97,7 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         InputError: the file cannot be read, has no answer to a question of the challenge, would be written
             over, or there is nothing to score against.
     """
-    if any(predictions.resolve() == (out / name).resolve() for name in (OUTPUT, QUESTIONS, REPORT, PAGE)):
-        raise InputError(f"{predictions}: would be written over; give --out another folder")
+    check_apart(predictions, out, RESULTS)
     if not challenge.answered:
         raise InputError(f"{challenge.path}: has no answers to score {predictions} against")
     segments = {
@@ -111,8 +111,11 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         doubled += [one.id] if key in answers else []
         # The challenge puts answers into a dict by id: of several the last counts.
         answers[key] = [Answered(one.answer)]
-    matching = match(challenge.examples, answers, predictions, part=challenge.path.stem)
-    matching.doubled.extend(dict.fromkeys(doubled))
+    matching = replace(
+        match(challenge.examples, answers, predictions, part=challenge.path.stem),
+        doubled=list(dict.fromkeys(doubled)),
+        of_doubled="the last counts",
+    )
     out.mkdir(parents=True, exist_ok=True)
     made_by = {"predictions": str(predictions)}
     return _finish(challenge, matching.table, made_by, out, predictions.name, command, matching)
@@ -192,14 +195,7 @@ def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
     lines = []
     if matching and matching.missing:
         lines.append("questions without an answer: the challenge's server refuses such a file")
-    if matching:
-        # Of doubled ids the benchmark of `Matching` counts every answer; the challenge has one, see below.
-        lines += replace(matching, doubled=[]).warnings()
-        if matching.doubled:
-            many = len(matching.doubled)
-            lines.append(
-                f"{many} question ids answered more than once; the last counts: {some(matching.doubled)}"
-            )
+    lines += matching.warnings() if matching else []
     empty = sum(not answer.strip() for answer in table["answer"])
     return [*lines, *([f"{empty} of {len(table)} answers are empty; they count as wrong"] if empty else [])]
 

@@ -20,7 +20,6 @@ from PIL import Image
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
-from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import (
     MAX_NEW_TOKENS,
     Progress,
@@ -37,7 +36,7 @@ from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
 from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
-from leo_drive.evaluation.predictions import COLUMNS, Matching, match, read_predictions
+from leo_drive.evaluation.predictions import COLUMNS, Matching, check_apart, match, read_predictions
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
@@ -60,7 +59,7 @@ PARTIAL = "answers.partial.jsonl"
 ROBUSTNESS, ROBUSTNESS_PLOT = "robustness", "robustness.png"
 _WITH = {"blind": f"{BLIND}.csv", ROBUSTNESS: ROBUSTNESS_PLOT}
 """Files that are written only where the report has such an entry."""
-_RESULTS = (f"{SIGHTED}.csv", QUESTIONS, REPORT, PAGE, *_WITH.values())
+RESULTS = (f"{SIGHTED}.csv", QUESTIONS, REPORT, PAGE, *_WITH.values())
 """What an evaluation writes, or removes where an earlier one left it."""
 
 
@@ -205,7 +204,7 @@ def evaluate_predictions(
         InputError: the part or the file cannot be read, they have no question in common, or the file is one
             that would be written over.
     """
-    check_apart(predictions, out)
+    check_apart(predictions, out, RESULTS)
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     out.mkdir(parents=True, exist_ok=True)
@@ -223,15 +222,6 @@ def evaluate_predictions(
         command,
         matching,
     )
-
-
-def check_apart(predictions: Path, out: Path) -> None:
-    """Raise InputError if scoring a file into `out` would write over that file, or remove it."""
-    for path in (out / name for name in _RESULTS):
-        if path.exists() and predictions.exists() and path.samefile(predictions):
-            raise InputError(
-                f"{predictions}: would be written over by the results in {out}; choose another --out"
-            )
 
 
 def _read(part: Path) -> _Part:

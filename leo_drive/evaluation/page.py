@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -99,12 +99,25 @@ def hundredths(score: float | None) -> str:
 
 def between(interval: Sequence[float] | None) -> str:
     """An interval for people, times 100."""
-    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+    return "" if interval is None else f"{hundredths(interval[0])} to {hundredths(interval[1])}"
 
 
-def with_interval(score: float | None, interval: Sequence[float] | None) -> str:
-    """A fraction and its interval for people, in one cell."""
-    return hundredths(score) + (f" ({between(interval)})" if interval else "")
+def with_interval(
+    score: float | None,
+    interval: Sequence[float] | None,
+    show: Callable[[float | None], str] = hundredths,
+    show_end: Callable[[float], str] | None = None,
+) -> str:
+    """A score and its interval for people, in one cell.
+
+    Args:
+        interval: None where there is none, or no room for it.
+        show, show_end: how a score is written, and an end of its interval where that differs.
+    """
+    if not interval:
+        return show(score)
+    low, high = (show_end or show)(interval[0]), (show_end or show)(interval[1])
+    return f"{show(score)} ({low} to {high})"
 
 
 def _cell(value: Any) -> str:

@@ -12,11 +12,10 @@ from typing import Any
 import pandas as pd
 
 from leo_drive.data.example import Example
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 from leo_drive.evaluation.table import Answered, by_question, question_table
 
 COLUMNS = ("question_id", "segment_id", "answer")
-SHOWN = 3
 
 Key = tuple[str, str]
 """Question and segment."""
@@ -31,6 +30,7 @@ class Matching:
         questions: how many the part has.
         missing, extra, doubled: ids of questions without an answer, of answers to no question of the part (of
             this segment), and of questions with several answers.
+        of_doubled: what becomes of several answers.
     """
 
     table: pd.DataFrame
@@ -38,17 +38,20 @@ class Matching:
     missing: list[str]
     extra: list[str]
     doubled: list[str]
+    of_doubled: str = "every answer counts"
 
     def warnings(self) -> list[str]:
         """A line for every sort of mismatch."""
         sorts = (
             (self.missing, "without an answer; the score is over the others"),
             (self.extra, "not of this part, or of another segment there; left out"),
-            (self.doubled, "answered more than once; every answer counts"),
+            (self.doubled, f"answered more than once; {self.of_doubled}"),
         )
         lines = [f"{len(ids)} question ids {what}: {some(ids)}" for ids, what in sorts if ids]
-        total = f"WARNING: {len(self.table)} answers matched, of {self.questions} questions of the part"
-        return [total, *lines] if lines else []
+        if self.extra or len(self.table) != self.questions:
+            total = f"WARNING: {len(self.table)} answers matched, of {self.questions} questions of the part"
+            return [total, *lines]
+        return lines
 
     def as_dict(self) -> dict[str, Any]:
         """For report.json."""
@@ -109,6 +112,19 @@ def _confidence(text: str) -> float:
     return value
 
 
+def check_apart(predictions: Path, out: Path, results: Sequence[str]) -> None:
+    """Raise InputError if scoring a file into `out` would write over that file, or remove it.
+
+    Args:
+        results: names of the files that scoring writes or removes.
+    """
+    for path in (out / name for name in results):
+        if path.exists() and predictions.exists() and path.samefile(predictions):
+            raise InputError(
+                f"{predictions}: would be written over by the results in {out}; choose another --out"
+            )
+
+
 def match(
     examples: Sequence[Example], answers: dict[Key, list[Answered]], path: Path, **of_table: Any
 ) -> Matching:
@@ -153,12 +169,6 @@ def repeated(table: pd.DataFrame) -> list[str]:
     """The ids of questions with several rows."""
     counts = Counter(zip(table["question_id"], table["segment_id"], strict=True))
     return [id_ for (id_, _), count in counts.items() if count > 1]
-
-
-def some(ids: Sequence[str]) -> str:
-    """The first few of many."""
-    more = f", and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more
 
 
 def _answered(example: Example, answers: dict[Key, list[Answered]], turn: int) -> Example:

@@ -19,7 +19,7 @@ from leo_drive.evaluation.answering import Show
 from leo_drive.evaluation.bootstrap import interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows, score_table
 from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
-from leo_drive.evaluation.page import GREY, INK, figure
+from leo_drive.evaluation.page import GREY, INK, figure, with_interval
 
 LAST_FRAME = "last_frame"
 ALL = "all"
@@ -154,11 +154,16 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
     With intervals where the terminal has room.
     """
     room = console.width >= _ROOM
+
+    def cell(score: float, ends: Sequence[float] | None, sign: str = "") -> str:
+        formats = (f"{{:{sign}.3f}}".format, f"{{:{sign}.2f}}".format)
+        return with_interval(score, ends if room else None, *formats)
+
     plain, blind = found["balanced_accuracy"]["plain"], found["balanced_accuracy"]["blind"]
     table = Table("balanced accuracy", "plain", *(f"strength {s}" for s in STRENGTHS), "kept at 3")
     for name, by_strength in found["corruptions"].items():
         cells = [by_strength[str(s)] for s in STRENGTHS]
-        numbers = [f"{c['balanced_accuracy']:.3f}" + _ends(c["interval"], room) for c in cells]
+        numbers = [cell(c["balanced_accuracy"], c["interval"]) for c in cells]
         kept = cells[-1]["kept"]
         table.add_row(name, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
     console.print(table)
@@ -177,17 +182,12 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
             str(row["questions"]),
             f"{scores['plain']:.3f}",
             f"{scores['blind']:.3f}",
-            f"{row['gain_over_blind']:+.3f}" + _ends(ends["gain_over_blind"], room, "+"),
+            cell(row["gain_over_blind"], ends["gain_over_blind"], "+"),
             f"{scores[LAST_FRAME]:.3f}",
-            f"{row['temporal_gain']:+.3f}" + _ends(ends["temporal_gain"], room, "+"),
+            cell(row["temporal_gain"], ends["temporal_gain"], "+"),
             style=style,
         )
     console.print(gains)
-
-
-def _ends(ends: Sequence[float] | None, room: bool, sign: str = "") -> str:
-    """An interval behind its score, where there is one and room for it."""
-    return f" ({ends[0]:{sign}.2f} to {ends[1]:{sign}.2f})" if ends and room else ""
 
 
 def robustness_figure(found: Mapping[str, Any]) -> Figure:

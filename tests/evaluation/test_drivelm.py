@@ -184,7 +184,7 @@ def test_the_file_of_answers_is_not_written_over(root, tmp_path, run):
         status, _, said = run(
             "evaluate", "drivelm", "--root", root, "--predictions", given, "--out", tmp_path / "mine"
         )
-        assert status == 2 and "json: would be written over; give --out another folder" in said
+        assert status == 2 and "json: would be written over by the results in" in said
         assert (folder / "output.json").read_text() == text
         assert [path.name for path in folder.iterdir()] == ["output.json"]
 
