@@ -110,6 +110,26 @@ class Lora(_Strict):
     dropout: float = Field(0.05, ge=0, lt=1)
 
 
+class Fsdp(_Strict):
+    """PyTorch's FSDP 2, as transformers' Trainer sets it up.
+
+    Attributes:
+        version: of FSDP; the first one is on its way out.
+        reshard_after_forward: share a layer's weights out again between its forward and backward.
+        auto_wrap_policy: what is gathered at once: a transformer's layer, any module of `min_num_params` or
+            more, or the whole model.
+        cpu_offload: keep what is shared out in the main memory.
+    """
+
+    version: Literal[2] = 2
+    reshard_after_forward: bool = True
+    auto_wrap_policy: Literal["TRANSFORMER_BASED_WRAP", "SIZE_BASED_WRAP", "NO_WRAP"] = (
+        "TRANSFORMER_BASED_WRAP"
+    )
+    min_num_params: int = Field(0, ge=0)
+    cpu_offload: bool = False
+
+
 class Settings(_Strict):
     """What of a `LeoConfig` may change without other weights; None leaves it as it is."""
 
@@ -155,8 +175,8 @@ class Recipe(_Strict):
         gradient_checkpointing: compute activations again instead of keeping them.
         vision_cache: folder of encoded pictures, shared by all runs with the same encoders; only with frozen
             branches and without augmentation.
-        fsdp: PyTorch FSDP options for Trainer, such as {"version": 2}.
-        deepspeed: a DeepSpeed configuration file.
+        fsdp: share weights, gradients and optimizer out to the processes.
+        deepspeed: a DeepSpeed configuration file, to do that with.
         save_steps, log_steps: optimizer steps between checkpoints, and between records.
         eval_steps: optimizer steps between validations, as many as `save_steps` unless told; `save_steps` are
             a multiple of it, so that the best checkpoint is one that was kept.
@@ -190,13 +210,20 @@ class Recipe(_Strict):
     weights: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
     vision_cache: Path | None = None
-    fsdp: dict[str, Any] | None = None
+    fsdp: Fsdp | None = None
     deepspeed: Path | None = None
     save_steps: int = Field(200, gt=0)
     eval_steps: int | None = Field(None, gt=0)
     log_steps: int = Field(20, gt=0)
     workers: int = Field(1, ge=0)
     seed: int = 0
+
+    @field_validator("deepspeed")
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value}: no such file")
+        return value
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Recipe:
@@ -214,6 +241,10 @@ class Recipe(_Strict):
             raise ValueError("vision_cache needs frozen branches, but train names them")
         if self.vision_cache and self.augmentation.changes_pixels:
             raise ValueError("vision_cache keeps one encoding a picture, but augmentation changes pixels")
+        if self.vision_cache and self.drop_path:
+            raise ValueError("vision_cache keeps one encoding a picture, but drop_path changes it each time")
+        if self.fsdp and self.deepspeed:
+            raise ValueError("fsdp and deepspeed both share the weights out: give one of them")
         if self.lora and "language_model" not in self.train:
             raise ValueError("lora trains the language model, but train does not name it")
         if self.quantize and not self.lora:

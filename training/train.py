@@ -157,7 +157,7 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         use_cpu=not cuda,
         bf16=bf16,
         fsdp=recipe.fsdp is not None,  # type: ignore[arg-type]
-        fsdp_config=recipe.fsdp,
+        fsdp_config=recipe.fsdp.model_dump() if recipe.fsdp else None,
         deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
     )
 

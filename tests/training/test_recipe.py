@@ -12,6 +12,7 @@ from training.recipe import DataSource, read_recipe
 from training.train import train
 
 RECIPES = sorted((Path(__file__).parent.parent.parent / "training" / "recipes").glob("*.yaml"))
+FROZEN = {"vision_cache": "x", "train": ["projectors"], "dense_weight": 0}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -41,15 +42,7 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"epochs": 2}, "steps or epochs"),
         ({"steps": None}, "steps or epochs"),
         ({"vision_cache": "x"}, "vision_cache needs frozen branches"),
-        (
-            {
-                "vision_cache": "x",
-                "train": ["projectors"],
-                "dense_weight": 0,
-                "augmentation": {"colour": 0.1},
-            },
-            "augmentation changes pixels",
-        ),
+        ({**FROZEN, "augmentation": {"colour": 0.1}}, "augmentation changes pixels"),
         ({"train": ["projectors"]}, "dense_weight teaches the branches"),
         ({"augmentation": {"mirror": 0.5}}, "may make an answer false"),
         ({"data": [{"root": "x", "max_tiles": 6}]}, "dense_weight learns from frames of one tile"),
@@ -59,6 +52,11 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
         ({"augmentation": {"mirrors": 0.5}}, "augmentation.mirrors: unknown; did you mean mirror?"),
         ({"lora": {"rnk": 4}}, "lora.rnk: unknown; did you mean rank?"),
+        ({"fsdp": {"reshard_after": True}}, "fsdp.reshard_after: unknown; did you mean reshard_after_forward?"),
+        ({"fsdp": {"auto_wrap_policy": "LAYERS"}}, "fsdp.auto_wrap_policy: "),
+        ({"deepspeed": "zero4.json"}, "deepspeed: zero4.json: no such file"),
+        ({"fsdp": {}, "deepspeed": "training/recipes/zero3.json"}, "give one of them"),
+        ({**FROZEN, "drop_path": 0.1}, "but drop_path changes it each time"),
         ({"quantize": True}, "give lora too"),
         ({"batch_size": 6, "micro_batch_size": 4}, "no multiple"),
         ({"data": [{"root": "x", "frame": 2}]}, "data.0.frame: unknown; did you mean frames?"),
