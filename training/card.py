@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 from transformers import TrainerState
 
-from training.recipe import Recipe
+from training.recipe import DataSource, Recipe
 from training.records import history
+from training.sources import card_of
 
 
 def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
@@ -28,7 +29,7 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
         "",
         "## Learned from",
         "",
-        *(f"- `{source.root}` (weight {source.weight:g})" for source in recipe.data),
+        *map(_source, recipe.data),
         "",
         "## Measured while it was trained",
         "",
@@ -60,6 +61,13 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _source(source: DataSource) -> str:
+    said = f"- `{source.root}` (weight {source.weight:g})"
+    if card := card_of(source):
+        said += f": {card.title}, {source.part}, {card.homepage}; licence: {card.licence}"
+    return said
 
 
 def _listed(parts: tuple[str, ...]) -> str:

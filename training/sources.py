@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from zlib import crc32
 
-from leo_drive.data.catalogue import read_card
+from leo_drive.data.catalogue import Card, read_card
 from leo_drive.data.example import Example
 from leo_drive.data.readers import read_examples
 from leo_drive.data.synthetic import CHOICES, OPEN_KINDS
@@ -30,16 +30,11 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     options = dict(source.options)
     if labels:
         options["labels"] = source.labels
-    if source.dataset is not None:
+    card = card_of(source)
+    if card is not None:
         if source.part is None:
             raise InputError(f"{source.root}: name the part of {source.dataset} that is meant (part: ...)")
-        card = CATALOGUE / source.dataset
-        if not card.is_dir():
-            known = [path.parent.name for path in sorted(CATALOGUE.glob("*/card.yaml"))]
-            raise InputError(
-                f"{source.dataset}: no such data set in {CATALOGUE}/; {nearest(source.dataset, known)}"
-            )
-        examples = read_card(card).read(source.part, source.root, **options)
+        examples = card.read(source.part, source.root, **options)
     else:
         examples = read_examples(source.format, source.root, **options)
     kinds = {qa.kind for example in examples for qa in example.questions}
@@ -49,6 +44,23 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     if not (left := [example for example in kept if example.conversations]):
         raise InputError(f"{source.root}: no questions to train on")
     return left
+
+
+def card_of(source: DataSource) -> Card | None:
+    """The card of the data set that a source names, if it names one.
+
+    Raises:
+        InputError: there is no such data set.
+    """
+    if source.dataset is None:
+        return None
+    card = CATALOGUE / source.dataset
+    if not card.is_dir():
+        known = [path.parent.name for path in sorted(CATALOGUE.glob("*/card.yaml"))]
+        raise InputError(
+            f"{source.dataset}: no such data set in {CATALOGUE}/; {nearest(source.dataset, known)}"
+        )
+    return read_card(card)
 
 
 def _is_in(example: Example, share: tuple[float, float]) -> bool:

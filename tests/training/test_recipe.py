@@ -52,7 +52,10 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
         ({"augmentation": {"mirrors": 0.5}}, "augmentation.mirrors: unknown; did you mean mirror?"),
         ({"lora": {"rnk": 4}}, "lora.rnk: unknown; did you mean rank?"),
-        ({"fsdp": {"reshard_after": True}}, "fsdp.reshard_after: unknown; did you mean reshard_after_forward?"),
+        (
+            {"fsdp": {"reshard_after": True}},
+            "fsdp.reshard_after: unknown; did you mean reshard_after_forward?",
+        ),
         ({"fsdp": {"auto_wrap_policy": "LAYERS"}}, "fsdp.auto_wrap_policy: "),
         ({"deepspeed": "zero4.json"}, "deepspeed: zero4.json: no such file"),
         ({"fsdp": {}, "deepspeed": "training/recipes/zero3.json"}, "give one of them"),

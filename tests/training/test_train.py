@@ -49,11 +49,14 @@ def test_both_stages_run_from_the_root_and_the_result_answers(tmp_path, recipe_f
         tmp_path / "second",
         model=str(stage1),
         train=["projectors", "language_model"],
-        data=[{"root": str(drives), "frames": 5}],
+        data=[{"root": str(drives), "frames": 5, "dataset": "synthetic", "part": "drives"}],
         dense_weight=0.0,
         vision_cache=str(tmp_path / "cache"),
     )
     stage2 = train(read_recipe(second))
+    assert (
+        "Generated drives, drives, leo-drive synth; licence: Apache-2.0" in (stage2 / "README.md").read_text()
+    )
     before, after = weights(stage1), weights(stage2)
     for name, tensor in before.items():
         moved = not torch.equal(tensor, after[name])
