@@ -75,6 +75,9 @@ def answer_all(
     return answers
 
 
+_ASSISTED = ("assistant_model", "assistant_early_exit", "prompt_lookup_num_tokens")
+
+
 @torch.inference_mode()
 def decode(
     model: LeoForConditionalGeneration,
@@ -93,11 +96,15 @@ def decode(
         New token ids and their log-probabilities, a list a question, padded to the longest.
 
     Raises:
-        InputError: options that ask for more than one sequence a question.
+        InputError: options that ask for more than one sequence a question, or for assisted decoding.
     """
     for name in ("num_beams", "num_return_sequences"):
         if options.get(name, 1) > 1:
             raise InputError(f"{name}={options[name]}: answers are one sequence each; use leo.model.generate")
+    for name in _ASSISTED:
+        if options.get(name) is not None:
+            # transformers' assisted decoding goes wrong, without a word, on a cache that was filled before.
+            raise InputError(f"{name}: questions share a prefix read before; use leo.model.generate")
     pad = processor.tokenizer.pad_token_id
     longest = max(len(one.ids) for one in batch)
     rows = [[*prefix.ids, *[pad] * (longest - len(one.ids)), *one.ids] for one in batch]

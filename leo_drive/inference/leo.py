@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from leo_drive.clips.clip import Clip
+from leo_drive.errors import InputError
 from leo_drive.inference.answer import Answer
 from leo_drive.inference.decoding import Asked, answer_all
 from leo_drive.inference.prefix import Prefix, compute_prefix
@@ -74,7 +75,8 @@ class Leo:
             An answer for a string, a list in the questions' order for a list.
 
         Raises:
-            InputError: an empty question, or frames and text that do not fit the context.
+            InputError: an empty question, no token for an answer, or frames and text that do not fit the
+                context.
             LeoDriveError: one question alone does not fit the device's memory.
         """
         if isinstance(questions, str):
@@ -87,6 +89,7 @@ class Leo:
                 max_tiles=max_tiles,
                 **generate_options,
             )[0]
+        questions = list(questions)
         if not questions:
             return []
         prefix, paid = self._prefix(clip, questions, history, max_new_tokens, policy, max_tiles)
@@ -131,6 +134,8 @@ class Leo:
         max_tiles: int | None,
     ) -> tuple[Prefix, dict[str, float]]:
         """The clip's prefix and what it cost now: nothing when it is one of the last ones used."""
+        if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+            raise InputError(f"max_new_tokens={max_new_tokens}: an answer takes 1 token or more")
         plan = self.processor.plan(clip, questions, history, max_new_tokens, policy, max_tiles)
         key = (id(clip), plan)
         prefix = self._prefixes.pop(key, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
@@ -18,6 +19,8 @@ from leo_drive.inference.leo import Leo
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 
 ASSETS = Path(__file__).parent.parent / "assets"
+_HUB_TIMEOUT = 5.0
+"""Seconds to wait for the hub to answer."""
 
 
 def embedded_models() -> list[str]:
@@ -64,6 +67,7 @@ def open_model(
         InputError: as `load`.
     """
     source = _source(name)
+    _ask_hub(source)
     with _one_line_errors(name), quiet():
         # With the loading info a pair comes back, which the annotations of transformers do not say.
         loaded: Any = LeoForConditionalGeneration.from_pretrained(
@@ -93,6 +97,7 @@ def open_processor(name: str) -> LeoProcessor:
         InputError: as `load`.
     """
     source = _source(name)
+    _ask_hub(source)
     with _one_line_errors(name), quiet():
         processor = LeoProcessor.from_pretrained(source)
         processor.use_config(LeoConfig.from_pretrained(source))
@@ -124,6 +129,23 @@ def _source(name: str) -> str:
         f"model {name}: neither an embedded model ({', '.join(embedded_models()) or 'there is none'}) nor a "
         f"folder; a hub id has the form owner/name"
     )
+
+
+def _ask_hub(source: str) -> None:
+    """Ask the hub once whether it has the model, before every file of it is tried several times over.
+
+    Raises:
+        InputError: the hub cannot be reached and the model was not fetched before, or there is no such model.
+    """
+    if Path(source).exists() or isinstance(try_to_load_from_cache(source, "config.json"), str):
+        return
+    try:
+        HfApi().model_info(source, timeout=_HUB_TIMEOUT)
+    except Exception as error:  # the network's, the hub's, and those of both their libraries
+        raise InputError(
+            f"model {source}: no such folder here, and not to be had from the hub ({_one_line(error)[:80]}); "
+            f"check the name and the network, or give a model folder"
+        ) from None
 
 
 @contextmanager

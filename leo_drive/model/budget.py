@@ -98,7 +98,10 @@ def plan_tiles(
     elif fitting := next((n for n in fewer if fits(counted([1] * n))), 0):
         cure = f"at most {fitting} frames fit, with max_tiles set to {fitting}"
     else:
-        cure = "not even one frame fits beside a text this long: shorten the question"
+        cure = (
+            "not even one frame fits beside a text this long: shorten the question or what was said before, "
+            "or allow fewer tokens for the answer"
+        )
     raise InputError(
         f"{name}: {frames} frames need {sum(chosen.tiles)} tiles x {config.tokens_per_tile} visual tokens "
         f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "

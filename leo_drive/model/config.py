@@ -126,11 +126,22 @@ class LeoConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         # The embeddings belong to the language model: its configuration decides, the wrapper follows.
         self.tie_word_embeddings = bool(self.llm.tie_word_embeddings)
+        self._check_values()
         from leo_drive.model.fusion import FUSIONS
 
         if self.fusion not in FUSIONS:
             raise ValueError(f"fusion={self.fusion!r} is not one of {', '.join(FUSIONS)}")
         FUSIONS[self.fusion].check(self.branch_configs)
+
+    def _check_values(self) -> None:
+        if not self.branches:
+            raise ValueError("branches is empty: LEO sees through one or more")
+        for name in ("tile_size", "max_tiles", "trained_frames", "confidence_temperature"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{name}={value!r} is not a number above 0")
+        if not isinstance(self.system_message, str):
+            raise ValueError(f"system_message={self.system_message!r} is no text")
 
     @property
     def llm(self) -> PreTrainedConfig:

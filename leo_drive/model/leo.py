@@ -29,7 +29,7 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     config_class = LeoConfig
     config: LeoConfig
-    base_model_prefix = "leo"
+    base_model_prefix = "language_model"
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
@@ -200,6 +200,33 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
             **kwargs,
         )
 
+    def prepare_inputs_for_generation(
+        self, input_ids: torch.Tensor, *args: Any, prompt_embeds: torch.Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """What transformers' `generate` gives to a pass.
+
+        Args:
+            prompt_embeds: (batch, prompt length, d_llm), the embedded prompt with its visual tokens;
+                whichever part of it a pass covers is read in place of the token ids.
+        """
+        # The annotations of transformers describe its own models alone.
+        given = cast(Any, super()).prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        if prompt_embeds is not None:
+            ids, cache = given["input_ids"], given.get("past_key_values")
+            start = 0 if cache is None else int(cache.get_seq_length())
+            seen = prompt_embeds[:, start : start + ids.shape[1]]
+            if seen.shape[1]:
+                given["input_ids"] = None
+                given["inputs_embeds"] = torch.cat([seen, self.embed(ids[:, seen.shape[1] :], None)], dim=1)
+        return given
+
+    def _get_candidate_generator(self, **given: Any) -> Any:  # type: ignore[override]
+        # An assistant that is a plain language model drafts from the text alone.
+        if not isinstance(given["assistant_model"], LeoForConditionalGeneration):
+            shown = given["model_kwargs"]
+            given["model_kwargs"] = {key: v for key, v in shown.items() if key != "prompt_embeds"}
+        return cast(Any, super())._get_candidate_generator(**given)
+
     @torch.no_grad()
     def generate(  # type: ignore[override]
         self,
@@ -218,5 +245,7 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if pixel_values is not None:
             visual_tokens = self.visual_tokens(pixel_values)
         if visual_tokens is not None:
-            kwargs["inputs_embeds"] = self.embed(input_ids, visual_tokens)
+            # Not as inputs_embeds, which transformers reads in the first pass alone: assisted decoding and a
+            # prefill in chunks would go on without the pictures.
+            kwargs["prompt_embeds"] = self.embed(input_ids, visual_tokens)
         return super().generate(input_ids, generation_config, **kwargs)  # type: ignore[misc]

@@ -184,6 +184,22 @@ def test_one_sequence_a_question(leo, clip):
             leo.ask(clip, "What?", do_sample=True, **{option: 3})
 
 
+def test_assisted_decoding_is_refused(leo, clip):
+    for option in ({"prompt_lookup_num_tokens": 2}, {"assistant_model": leo.model}):
+        with pytest.raises(InputError, match=f"{next(iter(option))}: questions share a prefix"):
+            leo.ask(clip, "What?", **option)
+
+
+def test_questions_may_come_from_a_generator_and_must_be_text(leo, clip):
+    together = leo.ask(clip, (q for q in ("What?", "Where?")), max_new_tokens=4)
+    assert [a.question for a in together] == ["What?", "Where?"]
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        leo.ask(clip, "What \udcff?")
+    for wrong in (0, 2.5):
+        with pytest.raises(InputError, match=f"max_new_tokens={wrong}: an answer takes 1"):
+            leo.ask(clip, "What?", max_new_tokens=wrong)
+
+
 def test_history_may_not_hold_special_tokens(leo, clip):
     with pytest.raises(InputError, match="holds </img>"):
         leo.ask(clip, "What?", history=[("Is there a vehicle ahead?", "Yes.</img>")])

@@ -93,6 +93,50 @@ def test_a_partial_reference_checkpoint_names_what_is_missing(golden):
         from_reference(weights, golden / "reference_leo_tiny_config.json")
 
 
+WQKV = "language_model.model.layers.0.attention.wqkv.weight"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({WQKV: torch.zeros(127, 64)}, "configuration and weights give no model"),
+        ({"branches.0.encoder.cls_token": torch.zeros(1, 1, 64)}, r"1 unexpected \(branches\.0\.encoder"),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_line(golden, changed, reason):
+    weights = {**load_file(golden / "reference_leo_tiny.safetensors"), **changed}
+    with pytest.raises(InputError, match=reason) as error:
+        from_reference(weights, golden / "reference_leo_tiny_config.json")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"downsample_ratio": 0},
+        {"downsample_ratio2": "x"},
+        {"downsample_ratio2": 3},
+        {"downsample_ratio2": 0},
+        {"llm_config": {"num_key_value_heads": 3}},
+        {"llm_config": {"num_attention_heads": 0}},
+        {"llm_config": {"hidden_act": "nope"}},
+        {"llm_config": {"rope_scaling": "x"}},
+        {"llm_config": {"rope_scaling": {"type": "weird", "factor": 2}}},
+        {"vision_config_1": {"patch_size": 0}},
+        {"vision_config_1": {"num_attention_heads": 3}},
+    ],
+    ids=str,
+)
+def test_damaged_configurations_are_one_line(golden, change):
+    config = json.loads((golden / "reference_leo_tiny_config.json").read_text())
+    weights = load_file(golden / "reference_leo_tiny.safetensors")
+    for name, value in change.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) else value
+    with pytest.raises(InputError) as error:
+        from_reference(weights, config)
+    assert "\n" not in str(error.value)
+
+
 def test_half_precision_weights_keep_exact_positions(golden):
     """Rotary frequencies in bfloat16 would put the thousandth token in the wrong place."""
     weights = {k: v.bfloat16() for k, v in load_file(golden / "reference_leo_tiny.safetensors").items()}

@@ -210,6 +210,8 @@ def test_gradient_checkpointing_gives_the_same_gradients():
         {"cache_implementation": "static"},
         {"use_cache": False},
         {"prompt_lookup_num_tokens": 2},
+        {"prefill_chunk_size": 5},
+        {"assistant_early_exit": 1},
         {"min_new_tokens": 5, "bad_words_ids": [[7]]},
     ],
     ids=lambda options: next(iter(options)),
@@ -224,6 +226,19 @@ def test_generate_options(options):
     assert length < output.shape[1] <= length + 8
     if not options.keys() & {"do_sample", "repetition_penalty", "bad_words_ids", "num_beams"}:
         assert torch.equal(output, model.generate(**batch, max_new_tokens=8))
+
+
+@pytest.mark.parametrize("drafts", ["another LEO", "a language model"])
+def test_an_assistant_changes_no_answer(drafts):
+    """What it drafts is checked against the pictures, whether it has seen them or not."""
+    model, processor = tiny_leo()
+    batch = inputs_of(processor)
+    another, _ = tiny_leo(seed=5)
+    assistant = another if drafts == "another LEO" else another.language_model
+    plain = model.generate(**batch, max_new_tokens=12)
+    assert torch.equal(model.generate(**batch, max_new_tokens=12, assistant_model=assistant), plain)
+    unseen = model.generate(batch["input_ids"], max_new_tokens=12)
+    assert not torch.equal(plain, unseen), "the pictures matter"
 
 
 def test_a_batch_of_different_lengths_gives_what_each_gives_alone():
@@ -244,5 +259,10 @@ def test_shapes_that_cannot_be_joined_are_refused():
         tiny_config(branches=[branch, {**branch, "unshuffle": 1}])
     with pytest.raises(ValueError, match="not one of interleave"):
         tiny_config("sum")
+    with pytest.raises(ValueError, match="branches is empty"):
+        tiny_config(branches=[])
+    for name, value in (("tile_size", 0), ("confidence_temperature", 0), ("max_tiles", None)):
+        with pytest.raises(ValueError, match=f"{name}={value} is not a number above 0"):
+            tiny_config(**{name: value})
     with pytest.raises(ValueError, match="does not divide"):
         tiny_config(branches=[{**branch, "unshuffle": 3}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.model.checkpoints.branches import internvit_branch, refuse_other_values, sam_branch
 from leo_drive.model.checkpoints.internlm2 import internlm2_to_llama
 from leo_drive.model.checkpoints.internvl import INTERNVL_FIXED
@@ -74,14 +74,31 @@ def fields_of(what: str, kind: str) -> Iterator[None]:
         kind: what it should be.
 
     Raises:
-        InputError: a field is missing, or is text or a number where another has fields of its own.
+        InputError: a field is missing, is text or a number where another has fields of its own, or has a
+            value that nothing can be made of.
     """
     try:
         yield
+    except LeoDriveError:
+        raise
     except KeyError as missing:
         raise InputError(f"{what}: the field {missing} is missing; is this {kind}?") from None
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{what}: a field is not as in {kind}: {error}") from None
+
+
+@contextmanager
+def _building(what: str) -> Iterator[None]:
+    """Around whatever is built from foreign values: every library that does has errors of its own."""
+    try:
+        yield
+    except LeoDriveError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()) or "no reason given"
+        raise InputError(
+            f"{what}: configuration and weights give no model: {type(error).__name__}: {said:.300}"
+        ) from None
 
 
 def guessed_image_token(config: Mapping[str, Any]) -> int:
@@ -121,10 +138,13 @@ def from_reference(
             raise InputError(f"{weights}: weights cannot be read ({error})") from None
     parts: dict[str, dict[str, torch.Tensor]] = {prefix: {} for prefix in REFERENCE_PARTS}
     state: dict[str, torch.Tensor] = {}
+    strays = []
     for name, tensor in weights.items():
         prefix, _, rest = name.partition(".")
-        # A name of no part is kept as it is, to be reported as unexpected.
-        parts.get(prefix, state)[rest if prefix in parts else name] = tensor
+        if prefix in parts:
+            parts[prefix][rest] = tensor
+        else:
+            strays.append(name)
     for prefix, (new_prefix, renaming) in REFERENCE_PARTS.items():
         state |= {new_prefix + rename(name, renaming): tensor for name, tensor in parts[prefix].items()}
     language = {
@@ -133,17 +153,21 @@ def from_reference(
         if name.startswith("language_model.")
     }
     llm = leo_config.llm
-    for name, tensor in internlm2_to_llama(language, llm.num_attention_heads, llm.num_key_value_heads):
-        state[f"language_model.{name}"] = tensor
-    # Parameters come from the checkpoint, in its precision; buffers (rotary frequencies) stay as made.
-    with init_empty_weights(include_buffers=False):
-        model = LeoForConditionalGeneration(leo_config)
-    load_exactly(model, state, source)
+    with _building(source):
+        for name, tensor in internlm2_to_llama(language, llm.num_attention_heads, llm.num_key_value_heads):
+            state[f"language_model.{name}"] = tensor
+        # Parameters come from the checkpoint, in its precision; buffers (rotary frequencies) stay as made.
+        with init_empty_weights(include_buffers=False):
+            model = LeoForConditionalGeneration(leo_config)
+    load_exactly(model, state, source, strays)
     return model.eval()
 
 
-def load_exactly(model: torch.nn.Module, state: Weights, source: str) -> None:
+def load_exactly(model: torch.nn.Module, state: Weights, source: str, strays: Sequence[str] = ()) -> None:
     """Load weights of which none may be missing or left over; the model takes over their precision.
+
+    Args:
+        strays: names that were found to have no place before.
 
     Raises:
         InputError: naming the first missing and unexpected keys, or the shapes that differ.
@@ -152,6 +176,7 @@ def load_exactly(model: torch.nn.Module, state: Weights, source: str) -> None:
         missing, unexpected = model.load_state_dict(dict(state), strict=False, assign=True)
     except RuntimeError as error:
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
+    unexpected = [*strays, *unexpected]
     if missing or unexpected:
         raise InputError(
             f"{source}: {len(missing)} weights missing ({', '.join(missing[:5]) or 'none'}), "
