@@ -119,6 +119,7 @@ def test_weights_that_do_not_fit_are_one_line(golden, changed, reason):
         {"downsample_ratio2": 0},
         {"llm_config": {"num_key_value_heads": 3}},
         {"llm_config": {"num_attention_heads": 0}},
+        {"llm_config": {"num_attention_heads": 3}},
         {"llm_config": {"hidden_act": "nope"}},
         {"llm_config": {"rope_scaling": "x"}},
         {"llm_config": {"rope_scaling": {"type": "weird", "factor": 2}}},

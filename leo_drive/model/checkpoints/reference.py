@@ -83,8 +83,8 @@ def fields_of(what: str, kind: str) -> Iterator[None]:
         raise
     except KeyError as missing:
         raise InputError(f"{what}: the field {missing} is missing; is this {kind}?") from None
-    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
-        raise InputError(f"{what}: a field is not as in {kind}: {error}") from None
+    except Exception as error:  # whatever those who are given the values raise
+        raise InputError(f"{what}: a field is not as in {kind}: {' '.join(str(error).split())}") from None
 
 
 @contextmanager
