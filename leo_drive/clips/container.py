@@ -34,6 +34,12 @@ class OpenVideo:
     def close(self) -> None:
         self.container.close()
 
+    def start_over(self) -> None:
+        """Opens the file anew, at its first packet: not every file can be rewound by seeking."""
+        fresh = open_video(self.path)
+        self.close()
+        self.container, self.stream = fresh.container, fresh.stream
+
 
 def check_readable(path: Path) -> None:
     """Raises InputError unless `path` is a file with something in it that may be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import av
 from av.packet import Packet
@@ -30,19 +30,17 @@ class Decoder:
     keyframe before it. On the way it leaves out frames that nothing refers to and nobody asked for.
 
     Args:
-        reopen: opens the file anew, for streams that cannot be rewound.
         video: the open file.
         timeline: of its video stream; `end` is moved back when the tail turns out not to decode.
 
     Attributes:
-        video: the file as open now; the owner closes it.
+        video: the open file; the owner closes it.
         decoded: frames that came out of the decoder so far.
     """
 
-    def __init__(self, reopen: Callable[[], OpenVideo], video: OpenVideo, timeline: Timeline) -> None:
+    def __init__(self, video: OpenVideo, timeline: Timeline) -> None:
         self.video = video
         self.decoded = 0
-        self._reopen = reopen
         self._timeline = timeline
         self._skips = not timeline.counted and video.stream.codec_context.name in _SKIPS_SAFELY
         self._longest_group = round(1 / timeline.tick)
@@ -140,8 +138,7 @@ class Decoder:
 
     def _rewind(self) -> None:
         if self._timeline.counted or not self._seek(min(self._timeline.start, 0)):
-            self.video.close()
-            self.video = self._reopen()
+            self.video.start_over()
             self._leave()
             self._start_reading()
         self._from_start = True

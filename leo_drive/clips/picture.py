@@ -51,7 +51,10 @@ def _upright(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
         frame: it may carry a display matrix as side data: 3x3 integers whose upper left 2x2 [[a, b], [c, d]]
             send a pixel (x, y) to (a x + c y, b x + d y).
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV lists no side data where it does not know one kind of it, such as EXIF
+        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
     if matrix is None:
         return pixels
     (a, b), (c, d) = np.frombuffer(bytes(matrix), dtype=np.int32)[:9].reshape(3, 3)[:2, :2].astype(np.int64)

@@ -27,6 +27,9 @@ _REORDERED = 16
 
 _RECENT = 64
 
+_NO_TIMESTAMPS = 0x80
+"""FFmpeg's AVFMT_NOTIMESTAMPS: raw streams and their like."""
+
 
 @dataclass
 class Timeline:
@@ -159,6 +162,9 @@ def _head(video: OpenVideo) -> list[Packet]:
 
 
 def _needs_counting(video: OpenVideo, head: list[Packet]) -> bool:
+    # Those that FFmpeg makes up for a container without any cannot be sought.
+    if video.container.format.flags & _NO_TIMESTAMPS:
+        return True
     if all(packet.pts is None for packet in head):
         return True
     # AVI stores no presentation times. Where H.264 or HEVC reorder frames in it, FFmpeg's guesses are wrong.
@@ -198,7 +204,7 @@ def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
             return last
     target = _last_whole_in_index(video)
     last = None if target is None else _last_from(video, target, cut_off=True)
-    last = last or _last_from(video, start)
+    last = last or _last_from(video)
     if last is None:
         raise _nothing_in(video)
     return last
@@ -222,18 +228,14 @@ def _last_whole_in_index(video: OpenVideo) -> int | None:
     return next((entry.timestamp for entry in whole if entry.pos + entry.size <= size), None)
 
 
-def _last_from(video: OpenVideo, target: int, cut_off: bool = False) -> Packet | None:
-    """The intact packet that shows last of those from a little before `target` on.
+def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = False) -> Packet | None:
+    """The intact packet that shows last of those from a little before `target` on; of all without one.
 
     Where the file was cut off, frames sent ahead of others that are missing do not count.
     """
-    tick = video.stream.time_base
-    assert tick is not None  # a demuxer always sets it
-    margin = round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
-    try:
-        # Well before the end: MPEG-TS lands between reordered packets, and the last may come first.
-        video.container.seek(target - margin, stream=video.stream)
-    except (av.FFmpegError, EOFError):
+    if target is None:
+        video.start_over()
+    elif not _seek_well_before(video, target):
         return None
     recent: deque[Packet] = deque(maxlen=_RECENT)
     for packet in _all_packets(video):
@@ -248,6 +250,18 @@ def _last_from(video: OpenVideo, target: int, cut_off: bool = False) -> Packet |
     complete = recent[-1].dts if cut_off else None
     candidates = [p for p in recent if complete is None or _pts(p) <= complete]
     return max(candidates or recent, key=_pts)
+
+
+def _seek_well_before(video: OpenVideo, target: int) -> bool:
+    """Whether it could: MPEG-TS lands between reordered packets, and the last may come first."""
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    margin = round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
+    try:
+        video.container.seek(target - margin, stream=video.stream)
+    except (av.FFmpegError, EOFError):
+        return False
+    return True
 
 
 def _pts(packet: Packet) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from leo_drive.clips.container import OpenVideo, check_readable, open_video
+from leo_drive.clips.container import check_readable, open_video
 from leo_drive.clips.cutting import SourceMixin
 from leo_drive.clips.decoding import Decoder
 from leo_drive.clips.picture import Picture
@@ -128,12 +128,9 @@ class VideoSource(SourceMixin):
             except BaseException:
                 video.close()
                 raise
-            self._decoder_ = Decoder(self._open_again, video, self._timeline_)
+            self._decoder_ = Decoder(video, self._timeline_)
             self._picture = Picture(video.stream.sample_aspect_ratio)
         return self._decoder_, self._picture
-
-    def _open_again(self) -> OpenVideo:
-        return open_video(self.path)
 
     def _does_not_decode(self, time: float) -> str:
         if time < self.duration:

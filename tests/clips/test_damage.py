@@ -19,6 +19,7 @@ CUT_OFF = {
     "live mkv": Kind(".mkv", muxing={"live": "1"}, options=_B_FRAMES),
     "mp4 with its index first": Kind(muxing={"movflags": "faststart"}, options=_B_FRAMES),
     "fragmented mp4": Kind(muxing={"movflags": "frag_keyframe+empty_moov"}, options=_B_FRAMES),
+    "flv": Kind(".flv", options=_B_FRAMES),
     "mjpeg avi": Kind(".avi", codec="mjpeg", pixels="yuvj420p"),
     "raw h264": Kind(".h264", format="h264", options=_B_FRAMES),
     "raw hevc": Kind(".hevc", codec="libx265", format="hevc"),

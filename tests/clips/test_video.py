@@ -11,12 +11,14 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace, VideoReformatter
+from PIL import Image
 
 from leo_drive.clips import VideoSource
 from tests.clips.conftest import Make
-from tests.clips.numbered import Kind, read
+from tests.clips.numbered import Kind, draw, read
 
 _B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast"}
+_B_2 = {"bf": "2"}
 _IRREGULAR = [Fraction(0)]
 for _gap in [33, 33, 100, 7, 33, 900, 33, 66, 33, 250] * 6:
     _IRREGULAR.append(_IRREGULAR[-1] + Fraction(_gap, 1000))
@@ -55,10 +57,17 @@ KINDS = {
     "mpeg-4 avi": Kind(".avi", codec="mpeg4", options={"bf": "2"}),
     "h264 avi": Kind(".avi"),
     "h264 b-frames avi": Kind(".avi", options=_B_FRAMES),
+    **{f"short avi, {n} frames": Kind(".avi", codec="mpeg4", frames=n) for n in (1, 2, 10, 15)},
+    "short mjpeg avi": Kind(".avi", codec="mjpeg", pixels="yuvj420p", frames=20, rate=Fraction(30)),
+    "short h264 avi": Kind(".avi", frames=5),
     "mpeg-2 ts": Kind(".ts", codec="mpeg2video", rate=Fraction(25), options={"bf": "2"}),
     "vp9 webm": Kind(".webm", codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
     "raw h264": Kind(".h264", format="h264", options=_B_FRAMES),
     "raw hevc": Kind(".hevc", codec="libx265", format="hevc"),
+    "raw mpeg-2": Kind(".m2v", codec="mpeg2video", format="mpeg2video", rate=Fraction(25), options=_B_2),
+    "raw mpeg-4": Kind(".m4v", codec="mpeg4", format="m4v", rate=Fraction(25), options=_B_2),
+    "raw mjpeg": Kind(".mjpeg", codec="mjpeg", pixels="yuvj420p", format="mjpeg", rate=Fraction(25)),
+    "flv": Kind(".flv", options=_B_FRAMES),
     **{f"turned {90 * turn}": Kind(turn=turn) for turn in (1, 2, 3)},
     "mirrored": Kind(mirror=True),
     "turned 90 and mirrored": Kind(turn=1, mirror=True),
@@ -110,6 +119,15 @@ def test_displayed_size(make_video: Make) -> None:
         if name == "tall pixels":
             height = 128
         assert size == (width, height), name
+
+
+@pytest.mark.parametrize("name", ["still.gif", "still.tif", "bitmap.mp4", "jpeg.mp4"])
+def test_still_read_as_a_video_of_one_frame(name: str, tmp_path: Path) -> None:
+    kind = {"bitmap.mp4": "BMP", "jpeg.mp4": "JPEG"}.get(name)
+    Image.fromarray(draw(77)).convert("RGB").save(tmp_path / name, kind)
+    with VideoSource(tmp_path / name) as video:
+        assert video.last_time == 0.0
+        assert [read(frame) for frame in video.clip(frames=2).frames] == [77, 77]
 
 
 def test_edit_list_hides_the_first_frames(make_video: Make) -> None:
