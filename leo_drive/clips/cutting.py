@@ -51,12 +51,28 @@ def cut(
     aliases = source.aliases if isinstance(source, SourceMixin) else {}
     camera = check_camera(source.name, source.cameras, camera, aliases)
     if at is None:
+        return _last_clip(source, seconds, frames, camera, sampler)
+    if isinstance(at, int | float) and at > source.duration:
+        source.frames_at([at], camera)  # refuses it, and knows why the recording ends there
+    check_times(source.name, [at], source.duration)
+    at = min(max(float(at), 0.0), source.last_time)
+    return _clip_before(source, at, seconds, frames, camera, sampler)
+
+
+def _last_clip(source: Source, seconds: float, frames: int, camera: str, sampler: Sampler | None) -> Clip:
+    """The clip up to the last frame that decodes: how far a damaged tail does only shows on trying."""
+    while True:
         at = source.last_time
-    else:
-        if isinstance(at, int | float) and at > source.duration:
-            source.frames_at([at], camera)  # refuses it, and knows why the recording ends there
-        check_times(source.name, [at], source.duration)
-        at = min(max(float(at), 0.0), source.last_time)
+        try:
+            return _clip_before(source, at, seconds, frames, camera, sampler)
+        except InputError:
+            if source.last_time >= at:
+                raise
+
+
+def _clip_before(
+    source: Source, at: float, seconds: float, frames: int, camera: str, sampler: Sampler | None
+) -> Clip:
     if sampler is None:
         times = _last_frames(source, at, seconds, frames)
     else:

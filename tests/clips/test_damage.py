@@ -51,6 +51,26 @@ def test_cut_off(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        (Kind(".ts", codec="libx265"), 0.8),
+        (Kind(".ts", codec="libx265"), 0.2),
+        (CUT_OFF["raw h264"], 0.35),
+    ],
+)
+def test_tail_that_does_not_decode(kind: Kind, part: float, make_video: Make, tmp_path: Path) -> None:
+    """Without a time asked for, the clip ends at the last frame that decodes."""
+    whole = make_video(kind).read_bytes()
+    path = tmp_path / f"cut{kind.suffix}"
+    path.write_bytes(whole[: int(len(whole) * part)])
+    with VideoSource(path) as video:
+        announced = video.last_time
+        clip = video.clip(seconds=1.0, frames=3)
+        assert clip.timestamps[-1] == video.last_time < announced
+        assert [read(frame) for frame in clip.frames] == [round(10 * time) for time in clip.timestamps]
+
+
 def test_header_that_promises_more(make_video: Make, tmp_path: Path) -> None:
     whole = make_video(CUT_OFF["mp4 with its index first"]).read_bytes()
     path = tmp_path / "cut.mp4"
