@@ -137,7 +137,9 @@ class Decoder:
         return True
 
     def _rewind(self) -> None:
-        if self._timeline.counted or not self._seek(min(self._timeline.start, 0)):
+        # The first frame may be sent a little before it shows.
+        before = min(self._timeline.start - round(1 / self._timeline.tick), 0)
+        if self._timeline.counted or not self._seek(before):
             self.video.start_over()
             self._leave()
             self._start_reading()

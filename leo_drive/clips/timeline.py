@@ -120,9 +120,7 @@ def probe(video: OpenVideo) -> Timeline:
         raise _nothing_in(video)
     rate = _rate(video)
     if _needs_counting(video, head):
-        tail = sum(1 for _ in packets(video))
-        count = len(head) + tail
-        return Timeline(1 / rate, 0, count - 1, 1, float(rate), True, None)
+        return _counted(video, rate)
     tick = stream.time_base
     assert tick is not None  # a demuxer always sets it
     start = _first_pts(head)
@@ -131,8 +129,16 @@ def probe(video: OpenVideo) -> Timeline:
     last_ticks = last.duration or max(1, round(1 / rate / tick))
     end = last.pts
     assert end is not None
+    if end < start:  # the clock was set back on the way
+        return _counted(video, rate)
     announced = None if promised is None else float(promised)
     return Timeline(tick, start, end, int(last_ticks), float(rate), False, announced)
+
+
+def _counted(video: OpenVideo, rate: Fraction) -> Timeline:
+    video.start_over()
+    count = sum(1 for _ in packets(video))
+    return Timeline(1 / rate, 0, count - 1, 1, float(rate), True, None)
 
 
 def _promised(video: OpenVideo, start: int) -> Fraction | None:
@@ -237,12 +243,15 @@ def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = Fals
         video.start_over()
     elif not _seek_well_before(video, target):
         return None
+    far_back = _margin(video)
     recent: deque[Packet] = deque(maxlen=_RECENT)
     for packet in _all_packets(video):
         if _is_cut(video, packet):
             cut_off = True
             break
         if packet.pts is not None and packet.size and not packet.is_corrupt and not packet.is_discard:
+            if recent and _pts(recent[-1]) - packet.pts > far_back:  # the clock was set back
+                recent.clear()
             recent.append(packet)
     if not recent:
         return None
@@ -254,14 +263,18 @@ def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = Fals
 
 def _seek_well_before(video: OpenVideo, target: int) -> bool:
     """Whether it could: MPEG-TS lands between reordered packets, and the last may come first."""
-    tick = video.stream.time_base
-    assert tick is not None  # a demuxer always sets it
-    margin = round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
     try:
-        video.container.seek(target - margin, stream=video.stream)
+        video.container.seek(target - _margin(video), stream=video.stream)
     except (av.FFmpegError, EOFError):
         return False
     return True
+
+
+def _margin(video: OpenVideo) -> int:
+    """Ticks by which the frames that a codec sends out of order are apart at most."""
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    return round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
 
 
 def _pts(packet: Packet) -> int:

@@ -58,6 +58,7 @@ class Kind:
         shape: width of a pixel by its height.
         has_rate: whether the frames' times come from the file's timestamps (a raw stream has none).
         audio_first: an audio stream before the video.
+        sound_start: seconds of its first timestamp; `start` by default.
     """
 
     suffix: str = ".mp4"
@@ -75,6 +76,7 @@ class Kind:
     mirror: bool = False
     shape: Fraction | None = None
     audio_first: bool = False
+    sound_start: Fraction | None = None
 
     @property
     def frame_times(self) -> list[float]:
@@ -103,7 +105,8 @@ def write(path: Path, kind: Kind) -> Path:
         tick = Fraction(1, 90000)
         stream.codec_context.time_base = 1 / kind.rate if kind.times is None else tick
         if sound is not None:
-            _write_silence(container, sound, float(kind.frames / kind.rate))
+            start = kind.start if kind.sound_start is None else kind.sound_start
+            _write_silence(container, sound, float(kind.frames / kind.rate), start)
         for number in range(kind.frames):
             frame = av.VideoFrame.from_ndarray(_stored(number, kind), format="gray").reformat(
                 format=kind.pixels
@@ -135,10 +138,12 @@ def _quiet(kind: Kind) -> dict[str, str]:
     return {"g": "12", **kind.options}
 
 
-def _write_silence(container: av.container.OutputContainer, sound: av.AudioStream, seconds: float) -> None:
-    samples = 1024
+def _write_silence(
+    container: av.container.OutputContainer, sound: av.AudioStream, seconds: float, start: Fraction
+) -> None:
+    samples, first = 1024, round(start * 48000)
     for i in range(int(seconds * 48000 / samples)):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, samples), np.int16), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, i * samples, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, first + i * samples, Fraction(1, 48000)
         container.mux(sound.encode(frame))
     container.mux(sound.encode())

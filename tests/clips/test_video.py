@@ -19,6 +19,9 @@ from tests.clips.numbered import Kind, draw, read
 
 _B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast"}
 _B_2 = {"bf": "2"}
+_OVERFLOW = Fraction(2**33, 90000)
+"""Seconds at which the 33 bit clock of MPEG-TS begins again at 0."""
+
 _IRREGULAR = [Fraction(0)]
 for _gap in [33, 33, 100, 7, 33, 900, 33, 66, 33, 250] * 6:
     _IRREGULAR.append(_IRREGULAR[-1] + Fraction(_gap, 1000))
@@ -42,6 +45,14 @@ KINDS = {
     "fragmented mp4": Kind(muxing={"movflags": "frag_keyframe+empty_moov"}, options=_B_FRAMES),
     "index first mp4": Kind(muxing={"movflags": "faststart"}),
     "mov": Kind(".mov", options=_B_FRAMES),
+    "clock that overflows ts": Kind(".ts", start=_OVERFLOW - 3, options=_B_FRAMES),
+    "clock that overflows after a minute ts": Kind(
+        ".ts", start=_OVERFLOW - 70, frames=160, rate=Fraction(2), options=_B_FRAMES
+    ),
+    "clock that overflows audio ts": Kind(".ts", start=_OVERFLOW - 3, audio_first=True, options=_B_FRAMES),
+    "clocks of video and audio far apart ts": Kind(
+        ".ts", start=_OVERFLOW - 3, audio_first=True, sound_start=Fraction(0), options=_B_FRAMES
+    ),
     "mkv": Kind(".mkv", options=_B_FRAMES),
     "live mkv without duration": Kind(".mkv", muxing={"live": "1"}, options=_B_FRAMES),
     "ts": Kind(".ts", options=_B_FRAMES),
