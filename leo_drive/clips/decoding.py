@@ -93,7 +93,7 @@ class Decoder:
         return fed is not None and any(p.pts is not None and fed < p.pts <= target for p in self._window)
 
     def _is_nearer_by_seeking(self, target: int) -> bool:
-        if self._timeline.counted or target in self._planned or self._fed is None:
+        if not self._timeline.seeks or target in self._planned or self._fed is None:
             return False
         index = self.video.stream.index_entries
         if (
@@ -113,7 +113,7 @@ class Decoder:
             self._rewind()
             return
         back = 0
-        while target - back > self._timeline.start:
+        while self._timeline.seeks and target - back > self._timeline.start:
             if self._seek(target - back) and self._read_to(target):
                 return
             back = max(2 * back, round(1 / self._timeline.tick))
@@ -139,7 +139,7 @@ class Decoder:
     def _rewind(self) -> None:
         # The first frame may be sent a little before it shows.
         before = min(self._timeline.start - round(1 / self._timeline.tick), 0)
-        if self._timeline.counted or not self._seek(before):
+        if not (self._timeline.seeks and self._seek(before)):
             self.video.start_over()
             self._leave()
             self._start_reading()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import dropwhile
 
 import av
 from av.packet import Packet
@@ -27,6 +28,9 @@ _REORDERED = 16
 
 _RECENT = 64
 
+_SEEKS_WRONG = frozenset({"mpeg"})
+"""Containers (MPEG program stream) in which FFmpeg lands between keyframes and gives frames others' times."""
+
 _NO_TIMESTAMPS = 0x80
 """FFmpeg's AVFMT_NOTIMESTAMPS: raw streams and their like."""
 
@@ -44,6 +48,7 @@ class Timeline:
         counted: the file has no usable timestamps; ticks are frame numbers at a steady rate, and frames
             can only be found by decoding from the start.
         promised: seconds that the header announces, if it does.
+        seeks: whether the container can be trusted to seek; otherwise it is read from its start.
     """
 
     tick: Fraction
@@ -53,6 +58,7 @@ class Timeline:
     rate: float
     counted: bool
     promised: float | None
+    seeks: bool
 
     @property
     def duration(self) -> float:
@@ -125,20 +131,21 @@ def probe(video: OpenVideo) -> Timeline:
     assert tick is not None  # a demuxer always sets it
     start = _first_pts(head)
     promised = _promised(video, start)
-    last = _tail(video, start, promised)
+    seeks = video.container.format.name not in _SEEKS_WRONG
+    last = _tail(video, start, promised if seeks else None)
     last_ticks = last.duration or max(1, round(1 / rate / tick))
     end = last.pts
     assert end is not None
     if end < start:  # the clock was set back on the way
         return _counted(video, rate)
     announced = None if promised is None else float(promised)
-    return Timeline(tick, start, end, int(last_ticks), float(rate), False, announced)
+    return Timeline(tick, start, end, int(last_ticks), float(rate), False, announced, seeks)
 
 
 def _counted(video: OpenVideo, rate: Fraction) -> Timeline:
     video.start_over()
     count = sum(1 for _ in packets(video))
-    return Timeline(1 / rate, 0, count - 1, 1, float(rate), True, None)
+    return Timeline(1 / rate, 0, count - 1, 1, float(rate), True, None, False)
 
 
 def _promised(video: OpenVideo, start: int) -> Fraction | None:
@@ -173,6 +180,10 @@ def _needs_counting(video: OpenVideo, head: list[Packet]) -> bool:
         return True
     if all(packet.pts is None for packet in head):
         return True
+    if video.container.format.name in _SEEKS_WRONG:
+        # A pack of several frames has one timestamp, and FFmpeg cannot work out all of the others.
+        video.start_over()
+        return any(packet.pts is None for packet in dropwhile(lambda p: not p.is_keyframe, packets(video)))
     # AVI stores no presentation times. Where H.264 or HEVC reorder frames in it, FFmpeg's guesses are wrong.
     reorders = video.stream.codec_context.has_b_frames
     return (
