@@ -13,6 +13,7 @@ from typing import IO
 
 from PIL import Image, ImageOps
 
+from leo_drive.clips.to_rgb import to_rgb
 from leo_drive.errors import InputError
 
 ARCHIVE = "images.zip"
@@ -86,7 +87,7 @@ class ImageFile:
             InputError: it is missing, damaged or no image; names it.
         """
         with self._naming(), self.open() as stream, Image.open(stream) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return to_rgb(ImageOps.exif_transpose(image))
 
     def size(self) -> tuple[int, int]:
         """Width and height in pixels once upright, from the header alone.

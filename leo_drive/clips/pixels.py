@@ -7,6 +7,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from leo_drive.clips.to_rgb import to_rgb
+
 _PLAIN = {
     "rgb8": (3, None),
     "8uc3": (3, "COLOR_BGR2RGB"),
@@ -47,7 +49,7 @@ def compressed_picture(data: bytes | memoryview, form: str = "") -> Image.Image:
         raise ValueError(f"its images are {form} video packets, not stills; record them as jpeg or as mp4")
     try:
         with Image.open(BytesIO(data)) as image:
-            return image.convert("RGB")
+            return to_rgb(image)
     except Exception as error:  # Pillow's decoders raise nearly every kind there is on damaged bytes
         raise ValueError(
             f"{form or 'compressed'} image that cannot be decoded ({type(error).__name__})"

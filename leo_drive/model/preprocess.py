@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from leo_drive.clips.to_rgb import to_rgb
 from leo_drive.model.config import BranchConfig
 
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -26,7 +27,7 @@ def branch_pixels(tiles: Sequence[Image.Image], branch: BranchConfig) -> torch.T
     for i, tile in enumerate(tiles):
         scale = side / max(tile.size)
         width, height = (int(length * scale + 0.5) for length in tile.size)
-        resized = tile.convert("RGB")
+        resized = to_rgb(tile)
         if resized.size != (width, height):
             resized = resized.resize((width, height), _RESAMPLE[branch.resample])
         pixels[i, :height, :width] = (np.asarray(resized, dtype=np.float32) - mean) / std

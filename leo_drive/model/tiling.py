@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from leo_drive.clips.to_rgb import to_rgb
 from leo_drive.errors import InputError
 
 
@@ -80,7 +81,7 @@ def tile(
         >>> len(tile(Image.new("RGB", (1920, 1080)), max_tiles=6))
         3
     """
-    image = image.convert("RGB")
+    image = to_rgb(image)
     columns, rows = tile_grid(*image.size, tile_size, min_tiles, max_tiles)
     resized = image.resize((columns * tile_size, rows * tile_size), Image.Resampling.BICUBIC)
     tiles = [

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from leo_drive.clips import ImageSource, open_source
+from leo_drive.clips.image_file import ImageFile
 from leo_drive.errors import InputError
+from leo_drive.model.tiling import tile
 from tests.clips.numbered import draw, read
 
 
@@ -145,3 +147,16 @@ def test_rate_must_be_positive(tmp_path: Path) -> None:
 def _write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif", "grey.pgm"])
+def test_grey_with_16_bits(name: str, tmp_path: Path) -> None:
+    """Infrared and raw cameras: Pillow would cut them off at 255, to black and white."""
+    ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(ramp).save(tmp_path / name)
+    picture = ImageFile(tmp_path / name).read()
+    expected = np.repeat((ramp >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    assert picture.mode == "RGB" and np.array_equal(np.asarray(picture), expected)
+    with Image.open(tmp_path / name) as opened:
+        (single,) = tile(opened, tile_size=64, max_tiles=1)
+    assert np.array_equal(np.asarray(single), expected)
