@@ -121,8 +121,13 @@ def _images_in(folder: Path) -> list[ImageFile]:
     except PermissionError:
         raise InputError(f"{folder}: no permission to list this folder") from None
     paths = [
-        path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        path
+        for path in entries
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
+    broken = next((path for path in paths if path.is_symlink() and not path.exists()), None)
+    if broken is not None:
+        raise InputError(f"{broken}: a link to a file that is gone; mend the link or delete it")
     if not paths:
         kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
         raise InputError(

@@ -160,3 +160,18 @@ def test_grey_with_16_bits(name: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / name) as opened:
         (single,) = tile(opened, tile_size=64, max_tiles=1)
     assert np.array_equal(np.asarray(single), expected)
+
+
+def test_folder_named_as_an_image_is_left_out(tmp_path: Path) -> None:
+    _save(tmp_path / "1.png", 1)
+    (tmp_path / "2.jpg").mkdir()
+    assert [file.path.name for file in ImageSource(tmp_path).files] == ["1.png"]
+
+
+def test_link_to_an_image_that_is_gone(tmp_path: Path) -> None:
+    _save(tmp_path / "1.png", 1)
+    (tmp_path / "2.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(
+        InputError, match=r"2\.png: a link to a file that is gone; mend the link or delete it"
+    ):
+        ImageSource(tmp_path)
