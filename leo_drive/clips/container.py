@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ _NOT_RECORDINGS = frozenset({"tty", "hls", "concat", "dash", "sdp", "rtsp"})
 
 
 _FIRST_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
+
+_LACKS_INDEX = (
+    "truncated MP4: its index (the moov atom) is missing, the recording was cut off before it was "
+    "written; copy it again, or repair it with untrunc and an intact file of the same camera"
+)
 
 
 @dataclass
@@ -46,6 +52,8 @@ def check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, not a video file")
+        if path.exists() and not path.is_file():  # opening a pipe waits for its writer
+            raise InputError(f"{path}: is a pipe or a device, not a file; record it to a file first")
         with path.open("rb") as file:
             if not file.read(1):
                 raise InputError(f"{path}: is empty (0 bytes); copy it again from the camera")
@@ -89,13 +97,18 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise InputError(f"{path}: has no video stream, only {kinds}; name the file with the pictures")
+        raise _refusal(path, f"has no video stream, only {kinds}; name the file with the pictures")
     stream = streams[0]
     if stream.codec_context is None:
-        raise InputError(f"{path}: its video codec cannot be decoded here; convert it to H.264 with ffmpeg")
+        raise _refusal(path, "its video codec cannot be decoded here; convert it to H.264 with ffmpeg")
     if not stream.codec_context.width or not stream.codec_context.height:
-        raise InputError(f"{path}: its video stream holds no picture that can be decoded; copy it again")
+        raise _refusal(path, "its video stream holds no picture that can be decoded; copy it again")
     return stream
+
+
+def _refusal(path: Path, why: str) -> InputError:
+    """The error that says `why`, unless that only follows from an index cut off half way."""
+    return InputError(f"{path}: {_LACKS_INDEX if _lacks_index(path) else why}")
 
 
 def _cores() -> int:
@@ -104,14 +117,13 @@ def _cores() -> int:
 
 def _why_not(path: Path, error: Exception) -> str:
     if _lacks_index(path):
-        return (
-            "truncated MP4: its index (the moov atom) is missing, the recording was cut off before it was "
-            "written; copy it again, or repair it with untrunc and an intact file of the same camera"
-        )
+        return _LACKS_INDEX
     if isinstance(error, av.InvalidDataError):
         return "not a video: no known container or codec in it"
     if isinstance(error, EOFError):
         return "cut off inside its header; copy it again from the camera"
+    if getattr(error, "errno", None) == errno.EIO:
+        return "cannot be read: it was cut off near its start, or the disk fails; copy it again"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"cannot be opened as a video: {reason}"
 

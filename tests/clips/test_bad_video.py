@@ -72,6 +72,27 @@ def test_cut_off_in_its_header(make_video: Make, tmp_path: Path, capfd: pytest.C
     assert "moov" in _refusal(path, capfd)
 
 
+@pytest.mark.parametrize("size", [40, 100, 200, 400, 440, 600, 800])
+def test_cut_off_in_its_index(size: int, make_video: Make, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(make_video(Kind(muxing={"movflags": "faststart"})).read_bytes()[:size])
+    with pytest.raises(InputError, match="truncated MP4: its index"):
+        VideoSource(path).clip()
+
+
+def test_mkv_cut_off_near_its_start(make_video: Make, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mkv"
+    whole = make_video(Kind(".mkv", codec="libx265")).read_bytes()
+    path.write_bytes(whole[: len(whole) // 12])
+    with pytest.raises(InputError, match="cut off near its start, or the disk fails; copy it again"):
+        VideoSource(path).clip()
+
+
+def test_pipe(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert "is a pipe or a device, not a file" in _refusal(tmp_path / "pipe.mp4", capfd)
+
+
 def test_sound_only(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     path = tmp_path / "sound.mp4"
     _write_sound(path)
