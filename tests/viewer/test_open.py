@@ -78,6 +78,25 @@ def test_a_bundled_clip_plays_and_the_moment_follows(site, visit):
     assert page.get_attribute("#player video", "aria-label") and outside == []
 
 
+def test_stopping_just_after_the_playhead_was_heard_of_is_a_moment_too(site, visit):
+    page = visit(site.url)
+    page.locator("#bundled .gallery-item").filter(has_text="Braking ahead").click()
+    wait_for_text(page, "#title", "Braking ahead")
+    page.wait_for_function("Math.abs(document.querySelector('#player video')?.currentTime - 5) < 0.1")
+    page.evaluate("document.querySelector('#player video').currentTime = 1")
+    page.wait_for_function("document.querySelector('#timeline .tl').getAttribute('aria-valuenow') === '1.00'")
+    wait_for_frames(page)
+    page.evaluate(
+        "() => { const video = document.querySelector('#player video');"
+        "video.addEventListener('timeupdate', () => { if (video.currentTime > 2) video.pause(); });"
+        "video.play(); }"
+    )
+    page.wait_for_function("document.querySelector('#player video').currentTime > 2")
+    page.wait_for_function("document.querySelector('#player video').paused")
+    assert 2 < moment(page) < 4
+    wait_for_frames(page)
+
+
 def test_exact_frames_tiles_and_tokens(site, visit, drives):
     page = visit(site.url)
     upload(page, drives / "drive.mp4")

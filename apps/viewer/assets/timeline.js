@@ -101,8 +101,12 @@ const heard = (kind, video) => {
     return;
   }
   if (wanted !== null) return;
-  // A seek lands on a frame a little off the time asked for: that is no move.
-  if (Math.abs(video.currentTime - at) < 0.06 && video.paused) return;
+  // A seek lands on a frame a little off the time asked for: that is no move. But where the playhead has
+  // stopped, just after it was last heard of, is yet to be sent.
+  if (Math.abs(video.currentTime - at) < 0.06 && video.paused) {
+    if (sent !== at) later(250);
+    return;
+  }
   at = Math.round(Math.min(value.last, video.currentTime) * 1000) / 1000;
   draw();
   if (video.paused) later(250);
