@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from leo_drive.errors import InputError
-from leo_drive.inference.load import open_processor
+from leo_drive.inference.load import open_model, open_processor
 from leo_drive.model import LeoConfig
 from leo_drive.model.config import BranchConfig
 from training.ablate_plan import (
@@ -33,6 +35,7 @@ from training.ablate_plan import (
 )
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
+from training.vision_cache import encoders_hash
 
 # What a stage's result does not depend on.
 _NO_MATTER = {"model", "output", "vision_cache", "save_steps", "eval_steps", "log_steps", "workers"}
@@ -239,7 +242,7 @@ def _line(
     Args:
         key: of all that what came before it depends on.
     """
-    key = short([key, plan.config, plan.encoders])
+    key = short([key, plan.config, plan.encoders and _weights_of(plan.encoders)])
     start = out / "models" / f"start-{key}"
     done: list[Stage] = []
     for name, stage in stages.items():
@@ -253,6 +256,13 @@ def _line(
         there = _recipe_there(recipe, out / "models" / f"{name}-{key}", _vision_cache(plan, seed, out))
         done.append(Stage(name, there))
     return Line(start, plan.config, plan.encoders, language_model, tuple(done)), key
+
+
+@cache
+def _weights_of(encoders: str) -> str:
+    """A hash: a model of the same name may have learned more since."""
+    leo, _ = open_model(encoders, torch.float32)
+    return encoders_hash(leo)
 
 
 def _vision_cache(plan: Plan, seed: int, out: Path) -> Path:
