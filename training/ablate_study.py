@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from leo_drive.errors import InputError
-from leo_drive.inference.load import open_model, open_processor
+from leo_drive.inference.load import open_model
 from leo_drive.model import LeoConfig
 from leo_drive.model.config import BranchConfig
 from training.ablate_plan import (
@@ -212,7 +212,7 @@ def _check(plan: Plan, common: Plan, new: LeoConfig) -> None:
     """Raises ValueError, TypeError or InputError where a variant cannot be built."""
     config = built_config(new, plan.config)
     if plan.encoders is not None:
-        same_encoders(config, open_processor(plan.encoders).leo)
+        same_encoders(config, _given(plan.encoders)[0])
     if plan.pretraining and config.llm.to_dict() != built_config(new, common.config).llm.to_dict():
         raise ValueError("config: another language model than the one that pretraining gives")
 
@@ -242,7 +242,7 @@ def _line(
     Args:
         key: of all that what came before it depends on.
     """
-    key = short([key, plan.config, plan.encoders and _weights_of(plan.encoders)])
+    key = short([key, plan.config, plan.encoders and _given(plan.encoders)[1]])
     start = out / "models" / f"start-{key}"
     done: list[Stage] = []
     for name, stage in stages.items():
@@ -259,10 +259,13 @@ def _line(
 
 
 @cache
-def _weights_of(encoders: str) -> str:
-    """A hash: a model of the same name may have learned more since."""
+def _given(encoders: str) -> tuple[LeoConfig, str]:
+    """Of the model that gives encoders, read once: its configuration, and their hash.
+
+    The hash, since a model of the same name may have learned more meanwhile.
+    """
     leo, _ = open_model(encoders, torch.float32)
-    return encoders_hash(leo)
+    return leo.config, encoders_hash(leo)
 
 
 def _vision_cache(plan: Plan, seed: int, out: Path) -> Path:

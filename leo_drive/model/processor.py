@@ -286,9 +286,10 @@ class LeoProcessor(ProcessorMixin):
         if not isinstance(question, str) or not question.strip():
             raise InputError("the question is empty; ask something, for example: What should the driver do?")
         question = question.strip()
-        if not question.isprintable() and any("\ud800" <= c <= "\udfff" for c in question):
-            # What a terminal gives for bytes that are no text.
-            raise InputError(f"the question {question[:40]!a} is not UTF-8 text; write it anew")
+        try:
+            question.encode()
+        except UnicodeEncodeError:  # what a terminal gives for bytes that are no text
+            raise InputError(f"the question {question[:40]!a} is not UTF-8 text; write it anew") from None
         return self._without_special_tokens(question)
 
     def _without_special_tokens(self, text: str) -> str:

@@ -294,8 +294,9 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
 def test_variants_start_from_given_encoders_and_the_language_model_of_all(tmp_path, plan, monkeypatch):
     monkeypatch.chdir(ROOT)
     whole = ablation(tmp_path)
-    (line, *_) = open_study(whole, plan, tmp_path / "a", seeds=1).trials[0].lines
-    draw_all(study := open_study(whole, plan, tmp_path / "a", seeds=1), None)
+    study = open_study(whole, plan, tmp_path / "a", seeds=1)
+    line = study.trials[0].lines[0]
+    draw_all(study, None)
     start_model(study, line, 0)
     given = LeoForConditionalGeneration.from_pretrained(line.start).state_dict()
 
