@@ -45,7 +45,7 @@ def build(
 
         from leo_drive.building.build import Choice, prepare
         from leo_drive.building.build import build as build_model
-        from leo_drive.building.estimate import estimate, size
+        from leo_drive.building.estimate import check_room, estimate, size
         from leo_drive.building.report import print_estimate
         from leo_drive.building.writing import model_folder
 
@@ -59,6 +59,7 @@ def build(
             precisions.get(dtype or ""),
             downloading=lambda total: out.print(f"to download: {size(total)}", highlight=False),
         )
+        check_room(prepared.plan, folder)
         print_estimate(estimate(prepared.plan, folder), prepared.plan)
         with progress("converting, MiB") as update:
             build_model(prepared, folder, update)

@@ -48,17 +48,22 @@ class Estimate:
         return self.gpu_weights + self.gpu_cache + self.gpu_attention
 
 
-def estimate(plan: Plan, folder: Path) -> Estimate:
-    """Estimate a build that writes into `folder`.
+def check_room(plan: Plan, folder: Path) -> None:
+    """Refuse a build whose result does not fit on the disk of `folder`.
 
     Raises:
-        InputError: there is not enough room on its disk.
+        InputError: there is not enough room.
     """
-    written = plan.result_bytes
-    if (free := shutil.disk_usage(folder).free) < written:
+    if (free := shutil.disk_usage(folder).free) < plan.result_bytes:
         raise InputError(
-            f"{folder.parent}: the model takes {size(written)} but {size(free)} are free; choose another disk"
+            f"{folder.parent}: the model takes {size(plan.result_bytes)} but {size(free)} are free; "
+            "choose another disk"
         )
+
+
+def estimate(plan: Plan, folder: Path) -> Estimate:
+    """Estimate a build that writes into `folder`, whose disk is tried with a small file."""
+    written = plan.result_bytes
     taken = {step.weight for step in plan.steps if step.weight}
     sizes = [prod(weight.shape) * weight.dtype.itemsize for weight in taken if weight.dtype]
     read = sum(sizes)
