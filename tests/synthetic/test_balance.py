@@ -56,7 +56,9 @@ def test_what_ready_sets_and_the_consistency_check_ask_is_among_them(scenes):
 @pytest.mark.parametrize(
     "text, kind, subject",
     [
-        ("Is there a vehicle ahead?", "vehicle_ahead", ""),
+        ("Is there a vehicle ahead?", "presence", "vehicle"),
+        ("Is there a car ahead of us?", "presence", "car"),
+        ("Is there a vehicle directly ahead of us?", "vehicle_ahead", ""),
         ("Is there a cyclist?", "presence", "cyclist"),
         ("What should the driver do?", "what_to_do", ""),
         ("What colour is the traffic light?", "traffic_light", ""),

@@ -4,7 +4,7 @@ Example:
     >>> from leo_drive.data.synthetic import clip
     >>> made = clip(3, size=(192, 108))
     >>> [question.text for question in made.questions if question.kind == "vehicle_ahead"]  # doctest: +SKIP
-    ['Is there a vehicle ahead?']
+    ['Is there a vehicle directly ahead of us?']
 """
 
 from leo_drive.data.synthetic.balance import Balance, blind_baseline

@@ -263,7 +263,10 @@ def gather(drive: Drive, frame: Frame) -> Facts:
     lead, vehicle_ahead = _lead(drive, frame, seen)
     presence = {
         "vehicle": _any(groups["vehicle"]),
-        "truck or bus": _any(s for s in groups["vehicle"] if s.actor and s.actor.kind in ("truck", "bus")),
+        **{
+            " or ".join(kinds): _any(s for s in groups["vehicle"] if s.actor and s.actor.kind in kinds)
+            for kinds in (("car",), ("truck",), ("bus",), ("truck", "bus"))
+        },
         "parked vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "parked"),
         "oncoming vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "oncoming"),
         "pedestrian": _any(groups["pedestrian"]),

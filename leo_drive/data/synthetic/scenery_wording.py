@@ -20,21 +20,37 @@ _ABOUT_ONE: dict[str, tuple[str, ...]] = {
     ),
 }
 
+_PRESENCE: tuple[str, ...] = (
+    "Is there {a}?",
+    "Is there {a} {view}?",
+    "Are there any {many}?",
+    "Are there any {many} {view}?",
+    "Can you see {a}?",
+    "Can you see any {many}?",
+    "Do you see {a}?",
+    "Do you see any {many}?",
+    "Is {a} {view}?",
+    "Are any {many} visible?",
+    "Are {many} present?",
+    "Is there {a} anywhere?",
+)
+# The camera looks ahead: whatever traffic it shows is ahead of us, in our lane or not ("vehicle_ahead").
+_PRESENCE_AHEAD: tuple[str, ...] = (
+    *_PRESENCE,
+    "Is there {a} ahead?",
+    "Is there {a} ahead of {us}?",
+    "Are there {many} ahead?",
+    "Are there any {many} ahead of {us}?",
+    "Can you see {a} ahead?",
+    "Do you see any {many} ahead of {us}?",
+)
+
 SCENERY: dict[str, tuple[str, ...]] = {
-    "presence": (
-        "Is there {a}?",
-        "Is there {a} {view}?",
-        "Are there any {many}?",
-        "Are there any {many} {view}?",
-        "Can you see {a}?",
-        "Can you see any {many}?",
-        "Do you see {a}?",
-        "Do you see any {many}?",
-        "Is {a} {view}?",
-        "Are any {many} visible?",
-        "Are {many} present?",
-        "Is there {a} anywhere?",
-    ),
+    "presence": _PRESENCE,
+    "presence vehicle": _PRESENCE_AHEAD,
+    "presence car": _PRESENCE_AHEAD,
+    "presence truck": _PRESENCE_AHEAD,
+    "presence bus": _PRESENCE_AHEAD,
     "side": (
         "On which side are the {many}?",
         "On which side of the view are the {many}?",
@@ -88,7 +104,6 @@ SCENERY: dict[str, tuple[str, ...]] = {
         "How far are we from {lead}?",
     ),
     "vehicle_ahead": (
-        "Is there a vehicle ahead?",
         "Is there a vehicle directly ahead of {us}?",
         "Is there a vehicle in front of {us}?",
         "Are we following a vehicle?",
@@ -97,7 +112,8 @@ SCENERY: dict[str, tuple[str, ...]] = {
         "Do we have a vehicle in front?",
         "Is there a vehicle in the path of {ego}?",
         "Is there a car in front of {us}?",
-        "Is there any vehicle ahead of {us}?",
+        "Is there any vehicle directly ahead of {us}?",
+        "Is there a vehicle straight ahead?",
     ),
     "colour": (
         "What colour is {lead}?",

@@ -22,6 +22,9 @@ _WORDS: dict[str, tuple[str, ...]] = {
 # For each subject: with its article, its plural.
 NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "vehicle": (("a vehicle", "vehicles"), ("a car or other vehicle", "cars or other vehicles")),
+    "car": (("a car", "cars"),),
+    "truck": (("a truck", "trucks"), ("a lorry", "lorries")),
+    "bus": (("a bus", "buses"),),
     "truck or bus": (("a truck or bus", "trucks or buses"), ("a bus or truck", "buses or trucks")),
     "parked vehicle": (("a parked vehicle", "parked vehicles"), ("a parked car", "parked cars")),
     "oncoming vehicle": (
