@@ -21,7 +21,7 @@ from training.ablate_plan import REAL, named_ablations
 from training.ablate_report import print_results, write_results
 from training.ablate_run import run_study
 from training.ablate_study import open_study
-from training.nano import check_real
+from training.drives import check_real
 
 _HOUR = 3600
 

@@ -26,7 +26,7 @@ from leo_drive.model import LeoForConditionalGeneration
 from leo_drive.terminal import out, progress
 from training.ablate_plan import DATA, REAL
 from training.ablate_study import Line, Study, Trial, built_config, same_encoders
-from training.nano import draw, split_real
+from training.drives import draw, split_real
 from training.new_model import NEW_MODELS
 from training.start import texts
 from training.train import train

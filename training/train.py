@@ -140,7 +140,7 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
         adam_beta2=recipe.adam_beta2,
-        logging_steps=recipe.log_steps,
+        logging_steps=min(recipe.log_steps, steps),  # a short run leaves a record too
         logging_nan_inf_filter=False,
         save_steps=recipe.save_steps,
         save_total_limit=2,
