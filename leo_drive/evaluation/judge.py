@@ -41,7 +41,8 @@ class LingoJudge:
 
     Raises:
         InputError: no such folder or repository, not a classifier of one output, weights that do not belong
-            to it, no tokenizer, or a device that is not there.
+            to it or are damaged, no tokenizer or that of another model, fewer than 128 tokens at once, or a
+            device that is not there.
         LeoDriveError: the hub cannot be reached.
 
     Example:
@@ -72,6 +73,7 @@ class LingoJudge:
         if self.tokenizer.cls_token is None:
             raise InputError(f"judge {name}: its tokenizer has no token for the beginning ([CLS])")
         self.model.eval()
+        self._try()
 
     @property
     def hash(self) -> str:
@@ -121,11 +123,24 @@ class LingoJudge:
         ends = np.cumsum([len(refs) for refs in references])
         return np.array([part.max() for part in np.split(logits, ends[:-1])]) if len(ends) else np.empty(0)
 
+    def _try(self) -> None:
+        """Judge a short text and one of every token that fits, so that a judge that cannot is found now."""
+        name, known = self.name, self.model.config.vocab_size
+        if (tokens := max(self.tokenizer.get_vocab().values()) + 1) > known:
+            raise InputError(f"judge {name}: its tokenizer has {tokens} tokens, its weights are for {known}")
+        try:
+            tried = self._logits(["no", "no " * MAX_TOKENS])
+        except (ValueError, IndexError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"judge {name}: cannot judge {MAX_TOKENS} tokens ({reason})") from None
+        if not np.isfinite(tried).all():
+            raise InputError(f"judge {name}: its weights are damaged: they give {tried[0]} and {tried[1]}")
+
     @torch.inference_mode()
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         encoded = self.tokenizer(
             list(texts), return_tensors="pt", padding=True, truncation=True, max_length=MAX_TOKENS
-        ).to(self.device)
+        ).to(self.model.device)
         try:
             return self.model(**encoded).logits.squeeze(-1).float().cpu().numpy()
         except torch.OutOfMemoryError:
@@ -137,15 +152,17 @@ class LingoJudge:
 def as_the_scorer_reads(answers: Sequence[str]) -> list[str]:
     """Answers as LingoQA's scorer has them once it has read predictions.csv with pandas' defaults.
 
-    Those that pandas takes for a missing value, such as an empty one or "NA", reach its judge as "none".
+    Those that pandas takes for a missing value, such as an empty one or "NA", reach its judge as "none";
+    where all answers are numbers, they reach it as pandas writes numbers.
 
     Example:
         >>> as_the_scorer_reads(["No.", "", "None", "n/a"])
         ['No.', 'none', 'none', 'none']
     """
-    written = pd.DataFrame({"answer": list(answers)}, dtype=object).to_csv()
-    read = pd.read_csv(io.StringIO(written), index_col=0, dtype={"answer": str})["answer"]
-    return ["none" if pd.isna(text) else text for text in read]
+    # With these line ends a carriage return in an answer is quoted too, and does not begin a row.
+    written = pd.DataFrame({"answer": list(answers)}, dtype=object).to_csv(lineterminator="\r\n")
+    read = pd.read_csv(io.StringIO(written, newline=""), index_col=0)["answer"]
+    return ["none" if pd.isna(text) else str(text) for text in read]
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 from transformers import DebertaV2Config, DebertaV2ForMaskedLM
 
 from leo_drive.errors import InputError, LeoDriveError
@@ -119,6 +120,9 @@ def test_what_pandas_reads_as_missing():
     assert as_the_scorer_reads(["Yes", "", "NA", "null", " ", 'say "no", or\nyes', "nan", "None."]) == [
         *("Yes", "none", "none", "none", " ", 'say "no", or\nyes', "none", "None."),
     ]
+    assert as_the_scorer_reads(["Yes\rNo", "a\r\nb"]) == ["Yes\rNo", "a\r\nb"]
+    # Where there is nothing but numbers, pandas makes them that.
+    assert as_the_scorer_reads(["02", ""]) == ["2.0", "none"]
 
 
 def copy_of(folder, tmp_path):
@@ -150,6 +154,33 @@ def test_a_classifier_that_was_never_trained_as_one(folder, tmp_path):
     shutil.copy(tmp_path / "masked/model.safetensors", copy / "model.safetensors")
     with pytest.raises(InputError, match=r"its weights have no classifier\.bias"):
         LingoJudge(str(copy))
+
+
+def test_judges_that_could_not_judge(folder, tmp_path):
+    def refused(name, message, change):
+        copy = shutil.copytree(folder, tmp_path / name)
+        change(copy)
+        with pytest.raises(InputError, match=message):
+            LingoJudge(str(copy))
+
+    def no_number(copy):
+        weights = load_file(copy / "model.safetensors")
+        weights["classifier.bias"][:] = np.nan
+        save_file(weights, copy / "model.safetensors", metadata={"format": "np"})
+
+    def edit(name, change):
+        def changed(copy):
+            values = json.loads((copy / name).read_text())
+            change(values)
+            (copy / name).write_text(json.dumps(values))
+
+        return changed
+
+    refused("damaged", "its weights are damaged: they give nan", no_number)
+    more = edit("tokenizer.json", lambda t: t["model"]["vocab"].append(["▁amber", -1.0]))
+    refused("other", r"its tokenizer has \d+ tokens, its weights are for \d+", more)
+    no_padding = edit("tokenizer_config.json", lambda t: t.update(pad_token=None))
+    refused("unpadded", "cannot judge 128 tokens", no_padding)
 
 
 @pytest.mark.parametrize("damage", ["weights", "tokenizer", "config", "list"])
