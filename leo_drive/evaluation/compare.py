@@ -11,7 +11,7 @@ score is over the questions that count for it, right and wrong are compared wher
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from leo_drive.evaluation.page import (
 from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
 from leo_drive.evaluation.scores import NAMES, measure
-from leo_drive.evaluation.table import read_table
+from leo_drive.evaluation.table import csv_text, read_table
 
 CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"
 _SHOWN = 40
@@ -70,16 +70,19 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     reports = read_report(a), read_report(b)
     _check_comparable(a, b, *reports)
     tables = [_once(folder, read_table(folder)) for folder in (a, b)]
-    common = [i for i in tables[0].index if i in set(tables[1].index)]
+    of_b = set(tables[1].index)
+    common = [i for i in tables[0].index if i in of_b]
     if not common:
         raise InputError(f"{b}: has no question in common with {a}")
     first, second = (table.loc[common].reset_index(drop=True) for table in tables)
     scores, missing = _scores(first, second, reports[0]["benchmark"])
-    changed = _changed(first, second)
     judges = [report["settings"].get("judge_hash") for report in reports]
     if "lingo_judge" in scores and judges[0] != judges[1]:
         del scores["lingo_judge"]
         missing["lingo_judge"] = f"judged by different judges ({judges[0]}, {judges[1]})"
+    # What one judge alone has said makes no answer better or worse than the other's.
+    verdicts = ("correct", "judge") if "lingo_judge" in scores else ("correct",)
+    changed = _changed(first, second, verdicts)
     found = plain(
         {
             "a": str(a),
@@ -99,7 +102,7 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
         }
     )
     out.mkdir(parents=True, exist_ok=True)
-    write(out / CHANGED, changed.to_csv(index=False, float_format="%.6f"))
+    write(out / CHANGED, csv_text(changed))
     write_json(out / JSON, found)
     write(out / PAGE, _page(found, reports, changed))
     return found
@@ -210,21 +213,24 @@ def _counted(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, int]:
     return {"both": int((a & b).sum()), "a": int((a & ~b).sum()), "b": int((b & ~a).sum())}
 
 
-def _changed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The questions whose answer or verdict is not the same, those that turned worse first."""
+def _changed(first: pd.DataFrame, second: pd.DataFrame, verdicts: Sequence[str]) -> pd.DataFrame:
+    """The questions whose answer or verdict is not the same, those that turned worse first.
+
+    Args:
+        verdicts: the columns that say whether an answer is right, of both.
+    """
     rows = []
+    gained = sum(
+        (_right(second, column).astype(int) - _right(first, column).astype(int) for column in verdicts),
+        start=np.zeros(len(first), int),
+    )
     counts = zip(_counts(first), _counts(second), strict=True)
-    for (_, a), (_, b), (in_a, in_b) in zip(first.iterrows(), second.iterrows(), counts, strict=True):
-        verdicts = [
-            (x is True or x > THRESHOLD) if column == "judge" else x is True
-            for column in ("correct", "judge")
-            for x in (a[column], b[column])
-        ]
-        before, after = verdicts[0] + verdicts[2], verdicts[1] + verdicts[3]
+    each = zip(first.iterrows(), second.iterrows(), counts, gained, strict=True)
+    for (_, a), (_, b), (in_a, in_b), gain in each:
         if in_a != in_b:
             change = ALONE[0] if in_a else ALONE[1]
-        elif in_a and before != after:
-            change = "worse" if after < before else "better"
+        elif in_a and gain:
+            change = "worse" if gain < 0 else "better"
         elif a["answer"] != b["answer"]:
             change = "other words"
         else:

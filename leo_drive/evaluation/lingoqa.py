@@ -43,6 +43,7 @@ from leo_drive.evaluation.sections import kinds_section, mistakes_section, score
 from leo_drive.evaluation.table import (
     QUESTIONS,
     Answered,
+    csv_text,
     fingerprint,
     question_table,
     subjects_of,
@@ -294,7 +295,7 @@ def _finish(
         log.warning("%s", line)
     for name in (SIGHTED, BLIND):
         if name in tables:
-            write(out / f"{name}.csv", tables[name][list(COLUMNS)].to_csv(index=False))
+            write(out / f"{name}.csv", csv_text(tables[name][list(COLUMNS)]))
     write(out / QUESTIONS, to_csv(table))
     write_json(out / REPORT, report)
     standard = (

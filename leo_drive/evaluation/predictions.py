@@ -70,8 +70,8 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     A column `confidence` is read where there is one; it may be empty.
 
     Raises:
-        InputError: no such file, no table, a column that is missing, a row without an id, or a confidence
-            that is none.
+        InputError: no such file, no table, no answers, a column that is missing, a row with more cells than
+            columns or without an id, or a confidence that is none.
     """
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
@@ -84,6 +84,13 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     if lost := [column for column in COLUMNS if column not in rows.columns]:
         has = ", ".join(map(str, rows.columns[:6]))
         raise InputError(f"{path}: the column {', '.join(lost)} is missing; it has {has}")
+    if not isinstance(rows.index, pd.RangeIndex):
+        # pandas takes the cells before the last ones for names of the rows, and every column moves.
+        raise InputError(
+            f"{path}: rows have more cells than there are columns; put answers with commas into quotes"
+        )
+    if rows.empty:
+        raise InputError(f"{path}: has columns and no answers")
     answers: dict[Key, list[Answered]] = defaultdict(list)
     said_sure = rows["confidence"] if "confidence" in rows else [""] * len(rows)
     for number, (question, segment, text, sure) in enumerate(

@@ -135,7 +135,15 @@ def to_csv(table: pd.DataFrame) -> str:
     for column in _LISTS:
         written[column] = [json.dumps(items, ensure_ascii=False) for items in table[column]]
     written["correct"] = [{True: "yes", False: "no"}.get(c, "") for c in table["correct"]]
-    return written.to_csv(index=False, float_format="%.6f")
+    return csv_text(written)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Any table as CSV, numbers with six digits; every line break in a cell is a line feed.
+
+    A carriage return is not quoted by Python's writer, and readers take it for the end of a row.
+    """
+    return table.replace("\r\n?", "\n", regex=True).to_csv(index=False, float_format="%.6f")
 
 
 def read_table(folder: str | Path) -> pd.DataFrame:

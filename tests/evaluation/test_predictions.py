@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.errors import InputError
 from leo_drive.evaluation.compare import compare
 from leo_drive.evaluation.lingoqa import evaluate_predictions
+from leo_drive.evaluation.table import read_table
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 
 
@@ -28,7 +30,7 @@ def scored(part, tmp_path_factory):
         answers = right_answers()
         for row, answer in dict(changes).items():
             answers.loc[row, "answer"] = answer
-        answers.assign(**columns).to_csv(folder / "answers.csv", index=False)
+        answers.assign(**columns).to_csv(folder / "answers.csv", index=False, lineterminator="\r\n")
         return evaluate_predictions(part, folder / "answers.csv", folder / "out"), folder / "out"
 
     return run
@@ -69,6 +71,36 @@ def test_comparing(scored, tmp_path):
     assert same["changed"] == 0 and same["scores"]["bleu_4"]["difference"] == 0
 
 
+def test_line_breaks_of_every_sort_in_answers(scored, tmp_path):
+    _, a = scored("breaks", {0: "Yes.\rNo.", 3: "Yes.\r\nA car.", 6: "\r"})
+    said = list(read_table(a)["answer"])
+    assert (said[0], said[3], said[6]) == ("Yes.\nNo.", "Yes.\nA car.", "\n")
+    assert list(pd.read_csv(a / "predictions.csv")["answer"]) == said
+    assert compare(a, a, tmp_path)["changed"] == 0
+
+
+def test_a_verdict_that_one_side_alone_has_changes_nothing(part, tmp_path):
+    right_answers().to_csv(tmp_path / "answers.csv", index=False)
+    for name, judge in (("none", None), ("one", _Judge(2.0)), ("other", _Judge(-2.0))):
+        evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / name, judge=judge)
+    for a, b, why in (
+        ("one", "none", "B has none"),
+        ("one", "other", "judged by different judges (2.0, -2.0)"),
+    ):
+        found = compare(tmp_path / a, tmp_path / b, tmp_path)
+        assert found["missing"]["lingo_judge"] == why and found["changed"] == 0
+
+
+class _Judge:
+    """Gives every answer one score."""
+
+    def __init__(self, score):
+        self.score, self.name, self.hash = score, "judge", str(score)
+
+    def scores(self, questions, references, answers):
+        return np.full(len(questions), self.score)
+
+
 def test_what_cannot_be_compared(scored, part, tmp_path):
     _, a = scored("one")
     with pytest.raises(InputError, match=r"has no report\.json"):
@@ -97,7 +129,8 @@ def test_what_cannot_be_compared(scored, part, tmp_path):
             "none of its 1 answers belongs.*question '9' of segment '9'",
         ),
         ("question_id,segment_id,answer\n,segment0,Yes.\n", "row 0: there is no question_id"),
-        ("question_id,segment_id,answer\n", "none of its 0 answers"),
+        ("question_id,segment_id,answer\n", "has columns and no answers"),
+        ("question_id,segment_id,answer\n0-0,segment0,Yes, one.\n", "rows have more cells than there are"),
         *(
             (
                 f"question_id,segment_id,answer,confidence\n0-0,segment0,Yes.,{sure}\n",
