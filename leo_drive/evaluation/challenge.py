@@ -90,8 +90,8 @@ def read_challenge(
         cameras: which are shown, in this order; all six by default.
 
     Raises:
-        InputError: no file, not DriveLM's layout, an unknown camera or tag, neither tags nor answers, or
-            answers to some of the questions alone.
+        InputError: no file, not DriveLM's layout, an unknown camera or tag, neither tags nor answers,
+            answers to some of the questions alone, or none of the challenge's questions.
     """
     path = drivelm_file(Path(root))
     shown = known_cameras(path, cameras or CAMERAS)
@@ -123,6 +123,8 @@ def read_challenge(
         )
         if asked:
             examples.append(Example(name, pictures, tuple((qa,) for qa, _, _ in asked), names=shown))
+    if not examples:
+        raise InputError(f"{path}: none of its {len(every)} questions is one that the challenge asks")
     return Challenge(path, examples, stages, sorts, answered, drawn)
 
 
@@ -141,12 +143,11 @@ def _tagged(path: Path, name: str, frame: _Frame) -> Iterator[tuple[QuestionAnsw
     number = 0
     for stage in STAGES:
         for qa in frame.QA.get(stage, ()):
-            tag = qa.tag[0] if qa.tag else -1
-            if not 0 <= tag < len(SORTS):
-                raise InputError(f"{path}: key frame {name}: {stage}: no tag of 0 to 3, found {qa.tag}")
+            if qa.tag is None or len(qa.tag) != 1 or not 0 <= qa.tag[0] < len(SORTS):
+                raise InputError(f"{path}: key frame {name}: {stage}: not one tag of 0 to 3, found {qa.tag}")
             if not qa.Q.strip():
                 raise InputError(f"{path}: key frame {name}: {stage}: a question is empty")
-            yield QuestionAnswer(f"{name}_{number}", qa.Q, qa.A or ""), stage, SORTS[tag]
+            yield QuestionAnswer(f"{name}_{number}", qa.Q, qa.A or ""), stage, SORTS[qa.tag[0]]
             number += 1
 
 

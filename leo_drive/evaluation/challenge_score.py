@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,21 +33,24 @@ _NUMBER = re.compile(r"\d+\.\d+")
 _EPSILON = 1e-8
 
 
-def scored(table: pd.DataFrame) -> pd.DataFrame:
+def scored(table: pd.DataFrame, firsts: Container[str]) -> pd.DataFrame:
     """The table with `counts` (yes or no: whether the graph leads to the question) and `points`.
 
     Points are 0 or 1 for accuracy, F1 for match, NaN for the others.
 
     Args:
         table: of the challenge's questions, `kind` one of SORTS, key frame by key frame in its order.
+        firsts: ids of the questions that ask for a key frame's objects; where one is not answered, nothing
+            was found there.
     """
     table = table.copy()
     counts, points = [], []
     for _, frame in table.groupby("segment_id", sort=False):
-        first = frame.iloc[0]
-        found = matched(first["answer"], first["references"][0])[0]
-        for number, (_, row) in enumerate(frame.iterrows()):
-            led = number == 0 or all(centre in found for centre in centres(row["question"]))
+        found: list[tuple[float, float]] = []
+        for _, row in frame.iterrows():
+            if first := row["question_id"] in firsts:
+                found = matched(row["answer"], row["references"][0])[0]
+            led = first or all(centre in found for centre in centres(row["question"]))
             counts.append("yes" if led else "no")
             points.append(_points(row))
     table["counts"], table["points"] = counts, points

@@ -145,7 +145,7 @@ def _finish(
     }
     tokenizer = None
     if challenge.answered:
-        table = scored(table)
+        table = scored(table, {example.questions[0].question_id for example in challenge.examples})
         exact = table["kind"] == "accuracy"
         table["correct"] = [bool(p) if e else None for p, e in zip(table["points"], exact, strict=True)]
         table["truth"] = [r[0] if e else None for r, e in zip(table["references"], exact, strict=True)]

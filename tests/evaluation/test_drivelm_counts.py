@@ -81,3 +81,31 @@ def test_answers_without_scores_are_not_compared(tmp_path):
         InputError, match="out: has no scores to compare; evaluate on a file that has answers"
     ):
         compare(tmp_path / "out", tmp_path / "out", tmp_path / "compare")
+
+
+def test_where_a_frames_first_question_is_not_answered_nothing_was_found(tmp_path):
+    answers = {id_: answer for id_, answer in right_answers().items() if id_ != "s_f1_0"}
+    _, out = evaluated(write_root(tmp_path), tmp_path / "some", answers)
+    table = pd.read_csv(out / "questions.csv").set_index("question_id")["counts"]
+    # Of its other questions those that name an object do not count, the first of them neither.
+    assert dict(table[:5]) == {
+        "s_f1_1": "no",
+        "s_f1_2": "yes",
+        "s_f1_3": "no",
+        "s_f1_4": "yes",
+        "s_f1_5": "yes",
+    }
+    assert set(table[5:]) == {"yes"}
+
+
+def test_files_without_a_question_of_the_challenge_or_with_several_tags(tmp_path):
+    file = asked()
+    file["s"]["key_frames"]["f2"]["QA"]["prediction"][0]["tag"] = [2, 3]
+    root = write_root(tmp_path, file)
+    with pytest.raises(InputError, match=r"s_f2: prediction: not one tag of 0 to 3, found \[2, 3\]"):
+        read_challenge(root)
+    for frame in file["s"]["key_frames"].values():
+        frame["QA"] = {"planning": [{"Q": "Where to?", "A": "Home."}]}
+    (root / "test_eval.json").write_text(json.dumps(file))
+    with pytest.raises(InputError, match="none of its 2 questions is one that the challenge asks"):
+        read_challenge(root)
