@@ -117,7 +117,8 @@ def fit_temperature(mean_logprobs: Sequence[float], correct: Sequence[bool]) -> 
 
     def slope(inverse: float) -> float:
         wrong = logs[~right]
-        return float(logs[right].sum() - (wrong / np.expm1(-inverse * wrong)).sum())
+        with np.errstate(over="ignore"):  # what is that unlikely adds nothing
+            return float(logs[right].sum() - (wrong / np.expm1(-inverse * wrong)).sum())
 
     low, high = 1 / HIGHEST, 1 / LOWEST
     for _ in range(100):

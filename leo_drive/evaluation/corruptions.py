@@ -90,7 +90,8 @@ def _noise(picture: Picture, strength: int, rng: np.random.Generator) -> Picture
 
 def _motion_blur(picture: Picture, strength: int, rng: np.random.Generator) -> Picture:
     """A shaking camera: along a line near the horizontal, as long as a share of the picture's width."""
-    length = max(3, round(picture.shape[1] * (0.015, 0.03, 0.06)[strength - 1]))
+    # In a small picture too, each strength has a longer line than the one before.
+    length = max(1 + 2 * strength, round(picture.shape[1] * (0.015, 0.03, 0.06)[strength - 1]))
     return cv2.filter2D(picture, -1, _line(length, rng.uniform(-20, 20)), borderType=cv2.BORDER_REFLECT)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,10 @@ def test_answers_that_tell_nothing():
             fit_temperature([-0.1] * 4, right)
     # Certain and wrong, unsure and right: bounded all the same.
     assert LOWEST <= fit_temperature([0.0, -5.0], [False, True]) <= HIGHEST * 1.001
+    # Far apart: neither an overflow nor a warning of one.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit_temperature([-0.001, -725.0], [True, False]) == pytest.approx(LOWEST)
 
 
 def test_the_plot(tmp_path):

@@ -44,6 +44,14 @@ def test_pictures_get_worse_with_strength_and_depend_on_the_seed_alone(clip, nam
         assert not np.array_equal(pixels(changed), pixels(corrupt(clip, name, 3, seed=1)))
 
 
+@pytest.mark.parametrize("size", [(101, 67), (64, 48)])
+def test_small_pictures_get_worse_with_strength_too(size):
+    clip = Clip((drawn_clip(7, size=(192, 108)).frames[0].resize(size),), (0,))
+    for name in PICTURES:
+        errors = [np.abs(pixels(corrupt(clip, name, s)) - pixels(clip)).mean() for s in STRENGTHS]
+        assert errors[0] < errors[1] < errors[2], (name, errors)
+
+
 def test_each_frame_has_its_own_rain(clip):
     still = Clip(clip.frames[:1] * 2, (0, 1))
     first, second = pixels(corrupt(still, "rain", 2))
