@@ -13,7 +13,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leo_drive.errors import InputError
 from leo_drive.yaml_files import first_problem, read_yaml
@@ -84,6 +84,13 @@ class Ablation(_Strict):
     paper: str
     common: dict[str, Any] = {}
     variants: tuple[Variant, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Ablation:
+        names = [variant.name for variant in self.variants]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"variants: {twice[0]} is there twice; their results would be taken together")
+        return self
 
 
 def named_ablations() -> list[str]:

@@ -105,12 +105,17 @@ def plot_results(study: Study, results: Sequence[Result], path: Path) -> None:
             axes.plot(scores, [y] * len(own), "o", color="C0", alpha=0.7)
             axes.plot([mean(scores)] * 2, [y - 0.3, y + 0.3], color="C0")
             axes.plot([r["blind"] for r in own], [y] * len(own), "x", color="0.5")
-        axes.set(title=f"{part} drives", xlabel="balanced accuracy (crosses: blind)")
-        axes.set_yticks(range(len(variants)), variants)
+        axes.set(title=f"{_literal(part)} drives", xlabel="balanced accuracy (crosses: blind)")
+        axes.set_yticks(range(len(variants)), [_literal(variant) for variant in variants])
         axes.grid(alpha=0.3)
     panels[0].invert_yaxis()
-    figure.suptitle(study.ablation.title)
+    figure.suptitle(_literal(study.ablation.title))
     figure.savefig(path, dpi=120)
+
+
+def _literal(text: str) -> str:
+    """For matplotlib, to which what stands between two $ is a formula."""
+    return text.replace("$", r"\$")
 
 
 def _markdown(study: Study, results: Sequence[Result], command: str) -> str:
@@ -123,7 +128,8 @@ def _markdown(study: Study, results: Sequence[Result], command: str) -> str:
     ]
     for row in rows:
         seeds, *cells = _cells(row)
-        lines.append(" | ".join(["| " + row["variant"], row["part"], seeds, *cells]) + " |")
+        variant, part = (row[key].replace("|", r"\|") for key in ("variant", "part"))
+        lines.append(" | ".join([f"| {variant}", part, seeds, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -165,6 +165,10 @@ def test_variants_are_configurations(tmp_path):
     frames = first("frames")["8 frames"].stages[-1].recipe
     assert frames.data[0].frames == 8 and frames.settings.trained_frames == 8
     assert frames.data[0].root.name.startswith("clips8-")
+    # More frames, and nothing else: as many drives, as large.
+    drawn = open_study("frames", "nano", tmp_path, seeds=1).plan.draw
+    for name in ("clips", "val"):
+        assert drawn[f"{name}8"] == drawn[name].model_copy(update={"frames": 8})
     assert first("freezing")["both, learning"].stages[-1].recipe.vision_cache is None
     assert first("freezing")["both, frozen (LEO)"].stages[-1].recipe.vision_cache is not None
     assert first("tiles")["two tiles"].stages[-1].recipe.settings.use_thumbnail is False
@@ -198,6 +202,7 @@ def test_more_frames_are_of_the_same_drives(tmp_path):
         ),
         ({"common": {"encoders": "nano"}}, "frozen: encoders: there is no vit_intern300m_patch14_448 like"),
         ({"variants": []}, "variants"),
+        ({"variants": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}, "variants: a is there twice"),
         ({"commen": {}}, "commen"),
     ],
 )
@@ -348,6 +353,21 @@ def test_the_spread_is_over_seeds_and_differences_are_of_one_seed(tmp_path, plan
         "| learning | generated | 2 | 0.650 ± 0.071 | +0.350 ± 0.071 | +0.050 (+0.000 to +0.100) | 32 |"
         in text
     )
+
+
+def test_names_stand_in_table_and_plot_as_they_are(tmp_path, plan):
+    names = ["5 | 2", r"a $\frac$ b"]
+    study = open_study(
+        ablation(tmp_path, title="cost in $, gain in $", variants=[{"name": n} for n in names]),
+        plan,
+        tmp_path / "out",
+        seeds=1,
+    )
+    folder = write_results(study, [result(name, 0, 0.5) for name in names], "command")
+    row = (folder / "table.md").read_text().splitlines()[-2]
+    assert row.startswith(r"| 5 \| 2 | generated | 1 |")
+    assert list(pd.read_csv(folder / "results.csv").variant) == names
+    assert (folder / "plot.png").stat().st_size > 1000
 
 
 def test_a_plan_of_another_model_is_refused(tmp_path):
