@@ -169,7 +169,8 @@ def reliability_figure(curves: Mapping[str, dict[str, Any]]) -> Figure:
     rows = next(iter(curves.values()))["coverage"]
     right.plot([r["coverage"] for r in rows], [r["accuracy"] for r in rows], color=BLUE, marker="o", ms=4)
     right.set(xlabel="share of questions answered, most confident first", ylabel="accuracy", xlim=(0, 1.02))
-    right.set_title("withholding")
+    # Where all answers are right, or wrong, a range of matplotlib's own choice would go beyond them.
+    right.set(title="withholding", ylim=(0, 1.02))
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return drawn

@@ -261,7 +261,7 @@ def _finish(
     }
     if BLIND in tables:
         report["blind"] = score_table(tables[BLIND])
-    of_parts = {name: score_table(rows) for name, rows in table.groupby("part")}
+    of_parts = {name: _closed(rows) for name, rows in table.groupby("part")}
     report["parts"] = {name: score for name, score in of_parts.items() if score}
     report["parts_from"] = (
         "told by the folder" if read.name in ("scenery", "action") else "told from the questions' wording"

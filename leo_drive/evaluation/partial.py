@@ -70,9 +70,10 @@ class PartialAnswers:
         if whole != written:
             self.path.write_bytes(whole)
         try:
-            lines = [json.loads(line) for line in whole.splitlines()]
+            lines = [dict(json.loads(line)) for line in whole.splitlines()]
             for line in lines[1:]:
-                line["answers"] = [Answered(text, float(sure)) for text, sure in line["answers"]]
+                said = [Answered(text, float(sure)) for text, sure in line["answers"]]
+                line |= {"pass": str(line["pass"]), "clip": int(line["clip"]), "answers": said}
             return lines
         except (ValueError, TypeError, KeyError):
             raise InputError(f"{self.path}: damaged; remove it to start over") from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from importlib import metadata
 
+import pytest
 import torch
 
+from leo_drive.errors import InputError
 from leo_drive.evaluation.judge import LingoJudge
-from leo_drive.evaluation.partial import weights_hash
+from leo_drive.evaluation.partial import PartialAnswers, weights_hash
 from tests.evaluation.judges import tiny_judge
 from tests.model.tiny import tiny_leo
 
@@ -23,6 +25,13 @@ def test_a_model_is_told_by_its_configuration_and_weights():
     network, _ = tiny_leo(seed=0)
     network.config.confidence_temperature = 2.0
     assert weights_hash(network) != known
+
+
+@pytest.mark.parametrize("text", ["3\n", "[1]\n", "{}\n[]\n", '{}\n{"answers": []}\n', "\xff\n", "{}\n{\n"])
+def test_a_file_that_is_something_else_is_one_line(tmp_path, text):
+    (tmp_path / "answers.partial.jsonl").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="damaged; remove it to start over"):
+        PartialAnswers(tmp_path / "answers.partial.jsonl", {})
 
 
 def test_another_version_of_transformers_is_the_same_model(tmp_path, monkeypatch):

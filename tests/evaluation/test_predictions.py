@@ -45,6 +45,9 @@ def test_right_answers(scored):
     assert report["warnings"] == [] and report["matching"]["matched"] == 3 * SEGMENTS
     assert pd.read_csv(out / "predictions.csv").equals(right_answers())
     assert "Made with" in (out / "report.html").read_text()
+    assert report["parts"]["scenery"]["interval"] == [1.0, 1.0]
+    by_part = (out / "report.html").read_text().split("By part")[1].split("</table>")[0]
+    assert by_part.count("100.0 to 100.0") == by_part.count("<tr>") - 1
 
 
 def test_wrong_and_empty_answers(scored):
