@@ -99,7 +99,9 @@ def from_internvl(internvl: Source, sam: Source) -> Blueprint:
         _language_part(internvl, "language_model.", llm, what),
         sam_part,
     )
-    leo = _leo_config(language, first, second, use_thumbnail=config.get("use_thumbnail", True))
+    leo = _leo_config(
+        (internvl, sam), language, first, second, use_thumbnail=config.get("use_thumbnail", True)
+    )
     return Blueprint(leo, parts, internvl, template, image_token)
 
 
@@ -123,7 +125,8 @@ def from_parts(internvit: Source, sam: Source, llm: Source) -> Blueprint:
         _language_part(llm, "", text, text_what),
         sam_part,
     )
-    return Blueprint(_leo_config(language, first, second), parts, llm, image_token=language.vocab_size - 1)
+    leo = _leo_config((internvit, sam), language, first, second)
+    return Blueprint(leo, parts, llm, image_token=language.vocab_size - 1)
 
 
 def from_reference_folder(reference: Source) -> Blueprint:
@@ -144,11 +147,16 @@ def from_reference_folder(reference: Source) -> Blueprint:
 
 
 def _leo_config(
-    language: PreTrainedConfig, first: BranchConfig, second: BranchConfig, **fields: Any
+    encoders: tuple[Source, Source],
+    language: PreTrainedConfig,
+    first: BranchConfig,
+    second: BranchConfig,
+    **fields: Any,
 ) -> LeoConfig:
     if first.tokens != second.tokens:
         raise InputError(
-            f"InternViT gives {first.tokens} tokens a tile ({first.grid}x{first.grid} patches, unshuffle "
+            f"{encoders[0].path}, {encoders[1].path}: InternViT gives {first.tokens} tokens a tile "
+            f"({first.grid}x{first.grid} patches, unshuffle "
             f"{first.unshuffle}), SAM {second.tokens} ({second.grid}x{second.grid}, unshuffle "
             f"{second.unshuffle}); LEO interleaves them and needs as many of each"
         )
@@ -172,10 +180,11 @@ def _sam(source: Source) -> tuple[BranchConfig, Part]:
     config, what = _configuration(source)
     if (described := config.get("model_type")) not in ("sam", "sam_vision_model"):
         raise InputError(f"{what}: describes {described!r}, not a SAM ('sam')")
-    # What a configuration leaves out has transformers' default.
-    vision = SamVisionConfig(**own_fields(SamVisionConfig, config.get("vision_config", config)))
     part = Part(_SECOND, ("vision_encoder.", ""), SAM_NAMES, source, rest_unused=True)
-    return _sam_branch(vision.to_dict(), what), part
+    with fields_of(what, "a SAM config.json"):
+        # What a configuration leaves out has transformers' default.
+        vision = SamVisionConfig(**own_fields(SamVisionConfig, config.get("vision_config", config)))
+        return _sam_branch(vision.to_dict(), what), part
 
 
 def _sam_branch(fields: Mapping[str, Any], what: str) -> BranchConfig:

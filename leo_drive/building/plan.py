@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -117,14 +117,19 @@ def make_plan(
     return Plan(config, tuple(steps), dtype or torch.bfloat16, weights, tuple(new_tokens))
 
 
-def _expected(config: LeoConfig) -> dict[str, Shape]:
-    """Names and shapes of the model's weights, without those that are another's (a tied head)."""
+def _expected(config: LeoConfig, sources: Iterable[Source]) -> dict[str, Shape]:
+    """Names and shapes of the model's weights, without those that are another's (a tied head).
+
+    Args:
+        sources: that the configuration was made from, for messages.
+    """
     try:
         with torch.device("meta"):
             model = LeoForConditionalGeneration(config)
     except Exception as error:  # transformers and timm check their arguments each in their own way
         raise InputError(
-            f"no model can be made of these configurations: {' '.join(str(error).split())}"
+            f"{', '.join(str(source.path) for source in sources)}: no model can be made of these "
+            f"configurations: {' '.join(str(error).split())}"
         ) from None
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if config.llm.tie_word_embeddings:
@@ -143,7 +148,7 @@ def _steps(
     used: dict[Source, set[str]] = {source: set() for source in weights}
     missing: dict[Source, list[str]] = {source: [] for source in weights}
     parts = [(part, _prefix(part, weights[part.source])) for part in wanted]
-    for ours, shape in _expected(config).items():
+    for ours, shape in _expected(config, weights).items():
         found = next(((part, prefix) for part, prefix in parts if ours.startswith(part.ours)), None)
         if found is None:
             steps.append(Step(ours, shape, None, partial(_new_weight, ours, shape)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 
 _SAFETENSORS_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 # In the order of preference; a folder may hold the same weights in several formats.
@@ -111,9 +111,9 @@ def _shards(index: Path) -> list[Path]:
     try:
         weight_map: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(weight_map.values()))
+        missing = [name for name in names if not (index.parent / name).is_file()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{index}: not an index of weights; copy the file again") from None
-    missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         raise InputError(
             f"{index}: {len(missing)} of {len(names)} shards are not there, first {missing[0]}; "
@@ -140,14 +140,23 @@ def _listed(file: Path) -> Iterator[Weight]:
 
 def _load_mapped(file: Path) -> Mapping[str, torch.Tensor]:
     try:
-        loaded: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        # PyTorch's format before 1.6 is no zip archive and cannot be mapped.
+        mapped = zipfile.is_zipfile(file)
+        loaded: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # damaged bytes are read as instructions, which fail in every way there is
         raise InputError(
-            f"{file}: not a readable PyTorch file of weights ({_one_line(error)[:100]})"
+            f"{file}: not a readable PyTorch file of weights ({_one_line(error)[:100]}); copy the file again"
         ) from None
-    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise InputError(f"{file}: holds something else than named weights")
+    if not isinstance(loaded, dict) or not all(map(_is_named_weight, loaded.items())):
+        held = f" but {some([str(name) for name in loaded])}" if isinstance(loaded, dict) else ""
+        raise InputError(
+            f"{file}: does not hold named weights{held}; save the dictionary of weights by itself"
+        )
     return loaded
+
+
+def _is_named_weight(entry: tuple[Any, Any]) -> bool:
+    return isinstance(entry[0], str) and isinstance(entry[1], torch.Tensor)
 
 
 def _one_line(error: BaseException) -> str:

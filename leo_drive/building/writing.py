@@ -80,6 +80,7 @@ def write_weights(
         shard_bytes: most bytes of a file, and so about what is in memory at a time.
 
     Raises:
+        InputError: a weight is not finite in the new precision.
         LeoDriveError: the disk is full, or a file that was read before cannot be read any more.
     """
     files = shards(plan.steps, plan.dtype, shard_bytes)
@@ -130,7 +131,13 @@ def _tensors(plan: Plan) -> Iterator[torch.Tensor]:
             except (SafetensorError, OSError) as error:
                 raise LeoDriveError(f"{file}: cannot be read any more ({_reason(error)})") from None
             # A copy of its own: three weights out of one tensor, or a mapped file, would be views of it.
-            yield step.change(last[1]).to(plan.dtype, copy=True, memory_format=torch.contiguous_format)
+            made = step.change(last[1]).to(plan.dtype, copy=True, memory_format=torch.contiguous_format)
+            if not made.isfinite().all():
+                raise InputError(
+                    f"{file}: {step.weight.name} has values that are not finite, or too large for "
+                    f"{str(plan.dtype).removeprefix('torch.')}; copy the file again, or take another --dtype"
+                )
+            yield made
 
 
 def _reason(error: Exception) -> str:

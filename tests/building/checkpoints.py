@@ -341,7 +341,9 @@ def write_sam(folder: Path) -> SamModel:
     return sam
 
 
-def write_segment_anything(file: Path, whole: bool = True) -> ImageEncoderViT:
+def write_segment_anything(
+    file: Path, whole: bool = True, window: int = SAM["window_size"]
+) -> ImageEncoderViT:
     """segment-anything's own file, whole as published or the encoder alone."""
     torch.manual_seed(2)
     encoder = ImageEncoderViT(
@@ -354,7 +356,7 @@ def write_segment_anything(file: Path, whole: bool = True) -> ImageEncoderViT:
         out_chans=SAM["output_channels"],
         qkv_bias=True,
         use_rel_pos=True,
-        window_size=SAM["window_size"],
+        window_size=window,
         global_attn_indexes=tuple(SAM["global_attn_indexes"]),
         norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6),
     )

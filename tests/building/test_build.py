@@ -69,9 +69,13 @@ def test_internvl_with_sam(build, tmp_path, sam, kind, shards, tied):
     assert leo.model.config.image_token_id == leo.processor.tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["published", "encoder alone"])
-def test_segment_anythings_file(build, tmp_path, internvl, whole):
-    encoder = write_segment_anything(tmp_path / "sam.pth", whole)
+@pytest.mark.parametrize(
+    ("whole", "window"),
+    [(True, 3), (False, 3), (True, 14)],
+    ids=["published", "encoder alone", "window larger than the grid"],
+)
+def test_segment_anythings_file(build, tmp_path, internvl, whole, window):
+    encoder = write_segment_anything(tmp_path / "sam.pth", whole, window)
     status, _, err = build("--internvl", internvl, "--sam", tmp_path / "sam.pth", "--out", tmp_path / "out")
     assert (status, err) == (0, "")
     model = LeoForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
@@ -86,6 +90,30 @@ def test_transformers_sam(build, tmp_path, internvl):
     with torch.inference_mode():
         expected = theirs.vision_encoder(PIXELS[1]).last_hidden_state
         close(model.branches[1].grid(PIXELS[1]), expected.permute(0, 2, 3, 1))
+
+
+def test_a_hidden_layer_of_any_width(build, tmp_path, sam, monkeypatch):
+    """244 / 56 * 56 is a little below 244, and timm rounds down."""
+    monkeypatch.setitem(checkpoints.VIT, "hidden_size", 56)
+    monkeypatch.setitem(checkpoints.VIT, "intermediate_size", 244)
+    weights, projector, _ = write_internvl(tmp_path / "internvl")
+    assert build("--internvl", tmp_path / "internvl", "--sam", sam, "--out", tmp_path / "out")[::2] == (0, "")
+    model = LeoForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
+    with torch.inference_mode():
+        features = internvit_features(weights, PIXELS[0], "vision_model.")
+        close(model.branch_tokens(PIXELS)[0], projector(pixel_shuffle_v2(features)))
+
+
+def test_weights_in_pytorchs_old_format(build, tmp_path, internvl, sam):
+    """Before 1.6 its files were no zip archives."""
+    old = shutil.copytree(internvl, tmp_path / "old")
+    weights = load_file(old / "model.safetensors")
+    (old / "model.safetensors").unlink()
+    torch.save(weights, old / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    for name, source in (("a", internvl), ("b", old)):
+        assert build("--internvl", source, "--sam", sam, "--out", tmp_path / name)[0] == 0
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
+    assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 @pytest.mark.parametrize("kind", ["internlm2", "qwen2"])

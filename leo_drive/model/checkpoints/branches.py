@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ def internvit_branch(vit: Config, image_size: int, downsample_ratio: float, what
             "embed_dim": vit["hidden_size"],
             "depth": vit["num_hidden_layers"],
             "num_heads": vit["num_attention_heads"],
-            "mlp_ratio": vit["intermediate_size"] / vit["hidden_size"],
+            "mlp_ratio": _mlp_ratio(vit["hidden_size"], vit["intermediate_size"]),
             "qkv_bias": vit["qkv_bias"],
         },
     )
@@ -91,12 +92,18 @@ def sam_branch(sam: Config, unshuffle: int, what: str = "SAM") -> BranchConfig:
             "embed_dim": sam["hidden_size"],
             "depth": sam["num_hidden_layers"],
             "num_heads": sam["num_attention_heads"],
-            "mlp_ratio": sam["mlp_dim"] / sam["hidden_size"],
+            "mlp_ratio": _mlp_ratio(sam["hidden_size"], sam["mlp_dim"]),
             "window_size": sam["window_size"],
             "global_attn_indexes": list(sam["global_attn_indexes"]),
             "neck_chans": sam["output_channels"],
         },
     )
+
+
+def _mlp_ratio(width: int, inner: int) -> float:
+    """What timm takes for a hidden layer of `inner`: it rounds width * ratio down, which may be one short."""
+    ratio = inner / width
+    return ratio if int(width * ratio) == inner else math.nextafter(ratio, math.inf)
 
 
 def segment_anything_config(shapes: Shapes, what: str) -> dict[str, Any]:
@@ -117,6 +124,7 @@ def segment_anything_config(shapes: Shapes, what: str) -> dict[str, Any]:
         while (name := f"blocks.{len(reach)}.attn.rel_pos_h") in shapes:
             reach.append((shapes[name][0] + 1) // 2)
         everywhere = [layer for layer, patches in enumerate(reach) if patches == grid]
+        windows = [patches for patches in reach if patches != grid]
         return {
             "image_size": grid * patch,
             "patch_size": patch,
@@ -125,7 +133,7 @@ def segment_anything_config(shapes: Shapes, what: str) -> dict[str, Any]:
             "num_hidden_layers": len(reach),
             "num_attention_heads": width // shapes["blocks.0.attn.rel_pos_h"][1],
             "mlp_dim": shapes["blocks.0.mlp.lin1.weight"][0],
-            "window_size": min(reach) if len(everywhere) < len(reach) else 0,
+            "window_size": windows[0] if windows else 0,
             "global_attn_indexes": everywhere,
         }
     except KeyError as missing:
