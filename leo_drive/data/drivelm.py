@@ -29,7 +29,7 @@ SIZE = (1600, 900)
 Tags = Literal["pixels", "fractions", "names"]
 """How a tag is said: as it stands, its place in fractions of the picture's size, or without a place."""
 
-_TAG = re.compile(r"<(c\d+),(CAM_[A-Z_]+),([\d.]+),([\d.]+)>")
+_TAG = re.compile(r"<(c\d+),(CAM_[A-Z_]+),(\d+(?:\.\d*)?),(\d+(?:\.\d*)?)>")
 
 
 class _QA(BaseModel):

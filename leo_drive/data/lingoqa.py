@@ -16,7 +16,7 @@ import pandas as pd
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import InputError
+from leo_drive.errors import SHOWN, InputError, some
 
 COLUMNS = ("question_id", "segment_id", "images", "question", "answer")
 _KIND_COLUMNS = ("question_id", "kind", "value", "choices")
@@ -129,22 +129,28 @@ def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
 
 
 def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[str, ...], str, str]]:
-    """The rows in the columns' order, texts as text and images as tuple."""
+    """The rows in the columns' order, texts as text and images as tuple; then, whether any were wrong."""
+    wrong = []
     for number, row in enumerate(rows[list(COLUMNS)].itertuples(index=False, name=None)):
+        problems = [problem for pair in zip(COLUMNS, row, strict=True) if (problem := _problem(*pair))]
+        if problems:
+            wrong.append(f"row {number}: {problems[0]}")
+            continue
         question_id, segment_id, images, question, answer = row
-        texts = (question_id, segment_id, question, answer)
-        for column, text in zip(("question_id", "segment_id", "question", "answer"), texts, strict=True):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(f"{table}: row {number}: {_problem(column, text)}")
-        if not _is_names(images):
-            raise InputError(f"{table}: row {number}: images is no list of paths; found {images!r:.60}")
         yield question_id, segment_id, tuple(images), question, answer
+    if wrong:
+        raise InputError(f"{table}: {some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}")
 
 
-def _problem(column: str, value: Any) -> str:
+def _problem(column: str, value: Any) -> str | None:
+    if column == "images":
+        return None if _is_names(value) else f"images is no list of paths; found {value!r:.60}"
+    if isinstance(value, str) and value.strip():
+        return None
     if isinstance(value, str):
         return f"the {column} is empty"
-    return f"there is no {column}" if pd.isna(value) else f"{column} is no text; found {value!r:.60}"
+    missing = pd.api.types.is_scalar(value) and pd.isna(value)
+    return f"there is no {column}" if missing else f"{column} is no text; found {value!r:.60}"
 
 
 def _is_names(images: Any) -> bool:

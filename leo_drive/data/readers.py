@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError, validate_call
+
 from leo_drive.data.drivelm import read_drivelm
 from leo_drive.data.example import Example
 from leo_drive.data.lingoqa import read_lingoqa
@@ -44,4 +46,9 @@ def read_examples(format: str, root: str | Path, **options: Any) -> list[Example
     for option in options:
         if option not in known:
             raise InputError(f"{root}: {format} has no option {option!r}; {nearest(option, known)}")
-    return reader(root, **options)
+    try:
+        return validate_call(reader)(root, **options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = ".".join(map(str, first["loc"]))
+        raise InputError(f"{root}: option {option}: {first['msg']}; found {first['input']!r:.60}") from None

@@ -99,6 +99,13 @@ def test_tags(drivelm, tags, said):
     assert first.questions[2].answer == f"That is {said}."
 
 
+def test_a_tag_with_a_number_that_is_none_stays_as_it_is(drivelm):
+    path = next(drivelm.glob("*.json")) if drivelm.is_dir() else drivelm
+    broken = TAG.replace(">", ".7.1>")
+    path.write_text(path.read_text().replace(TAG, broken))
+    assert read_drivelm(drivelm, tags="fractions")[0].questions[1].question == f"What is {broken}?"
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -92,6 +92,16 @@ def test_missing_columns_are_named(tmp_path):
         read_lingoqa(part)
 
 
+def test_rows_that_are_wrong_are_listed_together(tmp_path):
+    rows = [{**ROWS[0], "answer": answer} for answer in ("Yes.", "", None, "No.", " ", "")]
+    with pytest.raises(InputError) as error:
+        read_part(table(tmp_path / "part", rows))
+    assert str(error.value).endswith(
+        "row 1: the answer is empty; row 2: there is no answer; row 4: the answer is empty; "
+        "and 1 more rows are wrong"
+    )
+
+
 def test_a_table_that_is_none(tmp_path):
     (tmp_path / "val.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(InputError, match=r"val\.parquet: not a readable parquet file"):
