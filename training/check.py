@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 
 from leo_drive.data.check import check_examples
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import out, progress
@@ -18,6 +18,7 @@ from training.data import QuestionClips
 from training.labelled import LabelledFrames
 from training.lengths import Lengths, measure
 from training.new_model import NEW_MODELS
+from training.pictures import read_labels
 from training.recipe import Recipe
 from training.start import apply_settings, choose_what_learns, texts
 from training.train import draw_weights, open_sources, total_steps
@@ -81,8 +82,19 @@ def _check_files(sources: Sequence[LabelledFrames | QuestionClips]) -> list[str]
             report = check_examples(source.examples, full=True, one_size=False, progress=update)
         first, *wrong = report.lines()
         out.print(f"{root}: {first}", highlight=False, markup=False)
-        problems += [f"{root}: {line}" for line in wrong]
+        problems += [f"{root}: {line}" for line in wrong or _check_label_maps(source)]
     return problems
+
+
+def _check_label_maps(source: LabelledFrames | QuestionClips) -> list[str]:
+    """That they are maps of classes; whether they are there and whole was seen before."""
+    wrong = []
+    for label_map in dict.fromkeys(label_map for e in source.examples for label_map in e.label_maps):
+        try:
+            read_labels(label_map)
+        except InputError as error:
+            wrong.append(str(error))
+    return [f"{len(wrong)} label maps that are none: {some(wrong, '; ')}"] if wrong else []
 
 
 def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig) -> list[str]:

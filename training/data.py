@@ -72,6 +72,8 @@ class QuestionClips:
         self.source, self.processor, self.max_questions = source, processor, max_questions
         self.follow_ups, self.dense, self.augmentation, self.cache = follow_ups, dense, augmentation, cache
         self.examples = read_source(source, labels=dense)
+        if dense:
+            self._see_to_one_tile_a_frame()
         counts = Counter(turns[0].kind for e in self.examples for turns in e.conversations)
         # A kind that is asked a hundred times as often is drawn ten times as often.
         self.draw_weights = {kind: n**-0.5 for kind, n in counts.items()}
@@ -135,7 +137,7 @@ class QuestionClips:
             cut = self._cut(pictures)
             tiles = [len(own) for own in cut]
             pixels = self.processor.pixel_values([tile for own in cut for tile in own])
-        if self.dense:
+        if self.dense and example.pictures:
             labels = self._label_maps(example)
         packed = self._pack(example, self._drawn(conversations, rng), tiles)
         return Sample(packed, pixels, features, labels, self.source.label_classes == "coarse")
@@ -201,6 +203,20 @@ class QuestionClips:
             ]
         except InputError as error:
             raise InputError(f"{self.source.root}, {example.example_id}: {error}") from None
+
+    def _see_to_one_tile_a_frame(self) -> None:
+        """A label map lies over a frame's only tile.
+
+        Raises:
+            InputError: the model would cut an example's frames into more.
+        """
+        for example in self.examples:
+            if example.pictures and self._max_tiles(len(example.pictures)) > 1:
+                raise InputError(
+                    f"{self.source.root}, {example.example_id}: dense_weight learns from frames of one tile, "
+                    f"and of {self.processor.leo.max_tiles} tiles for {len(example.pictures)} frames each "
+                    f"may have more; give this source max_tiles: 1"
+                )
 
     def _label_maps(self, example: Example) -> np.ndarray:
         """(frames, tile_size, tile_size) class numbers, resized like a frame's only tile."""

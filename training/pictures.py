@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from leo_drive.data.example import Picture
+from leo_drive.data.synthetic.labels import LABELS
 from leo_drive.errors import InputError
 
 
@@ -35,7 +36,7 @@ def read_labels(label_map: Picture) -> np.ndarray:
     """(H, W) uint8 class numbers.
 
     Raises:
-        InputError: not there, or not a picture of one channel.
+        InputError: not there, not a picture of one channel, or with numbers that are no class.
     """
     try:
         with label_map.open() as stream, Image.open(stream) as image:
@@ -45,5 +46,9 @@ def read_labels(label_map: Picture) -> np.ndarray:
     if labels.ndim != 2:
         raise InputError(
             f"{label_map}: a label map has one channel of class numbers, this has {labels.shape}"
+        )
+    if labels.size and not 0 <= labels.min() <= (highest := labels.max()) < len(LABELS):
+        raise InputError(
+            f"{label_map}: has the class number {highest}; label maps have 0 to {len(LABELS) - 1}"
         )
     return labels.astype(np.uint8)

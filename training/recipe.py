@@ -13,7 +13,7 @@ Part = Literal["branches", "projectors", "language_model"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*")
     @classmethod
@@ -50,7 +50,7 @@ class DataSource(_Strict):
     part: str | None = None
     format: str = "lingoqa"
     options: dict[str, Any] = {}
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    weight: float = Field(1.0, gt=0)
     share: tuple[float, float] = (0.0, 1.0)
     frames: int | None = Field(None, ge=0)
     max_tiles: int | None = Field(None, ge=1)
@@ -64,6 +64,12 @@ class DataSource(_Strict):
         low, high = self.share
         if not 0 <= low < high <= 1:
             raise ValueError(f"share: from and to, between 0 and 1, got {list(self.share)}")
+        return self
+
+    @model_validator(mode="after")
+    def _part_is_of_a_dataset(self) -> DataSource:
+        if self.part is not None and self.dataset is None:
+            raise ValueError(f"part {self.part} of which dataset? Name it too, or leave part out")
         return self
 
 
@@ -216,7 +222,7 @@ class Recipe(_Strict):
     eval_steps: int | None = Field(None, gt=0)
     log_steps: int = Field(20, gt=0)
     workers: int = Field(1, ge=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
 
     @field_validator("deepspeed")
     @classmethod
@@ -249,7 +255,8 @@ class Recipe(_Strict):
             raise ValueError("lora trains the language model, but train does not name it")
         if self.quantize and not self.lora:
             raise ValueError("quantize freezes the language model in 4 bits: give lora too")
-        if self.dense_weight and any(source.max_tiles not in (None, 1) for source in self.data):
+        shown = (*self.data, *self.validation)
+        if self.dense_weight and any(source.max_tiles not in (None, 1) for source in shown):
             raise ValueError("dense_weight learns from frames of one tile, but data has more max_tiles")
         if self.eval_steps and self.save_steps % self.eval_steps:
             raise ValueError(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from safetensors import SafetensorError, safe_open
 
 from leo_drive.errors import InputError
 from leo_drive.files import replacing
 from training.recipe import Recipe
 
 RECIPE = "recipe.yaml"
+BEGUN_WITH = "begun_with.json"
 # These change how a run goes about it, and not what comes out.
 _OF_NO_CONSEQUENCE = {
     "output", "save_steps", "eval_steps", "log_steps", "workers", "micro_batch_size",
@@ -44,8 +48,38 @@ def has_begun(recipe: Recipe) -> bool:
     return True
 
 
-def begin(recipe: Recipe) -> None:
-    """Write down whose the folder is."""
+def go_on_with(recipe: Recipe, begun_with: Mapping[str, str]) -> None:
+    """See that a run that has begun finds the same model and data again, which a recipe only names.
+
+    Args:
+        begun_with: a short fingerprint of each, as for `begin`.
+
+    Raises:
+        InputError: one of them is another one now.
+    """
+    path = recipe.output / BEGUN_WITH
+    if not path.is_file():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, now in begun_with.items() if before[name] != now]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: damaged; remove {recipe.output} to begin anew") from None
+    if changed:
+        raise InputError(
+            f"{recipe.output}: holds a run that began with something else as {' and '.join(changed)} than "
+            f"is there now; put it back, give another output, or remove the folder to begin anew"
+        )
+
+
+def begin(recipe: Recipe, begun_with: Mapping[str, str]) -> None:
+    """Write down whose the folder is.
+
+    Args:
+        begun_with: short fingerprints of what the recipe only names, by what it calls it.
+    """
+    with replacing(recipe.output / BEGUN_WITH) as unfinished:
+        unfinished.write_text(json.dumps(dict(begun_with)), encoding="utf-8")
     with replacing(recipe.output / RECIPE) as unfinished:
         unfinished.write_text(
             yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
@@ -53,19 +87,32 @@ def begin(recipe: Recipe) -> None:
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; Trainer's state file is the last one it writes."""
+    """The newest checkpoint that was written to its end, and is whole as far as its files' ends tell."""
     found = sorted(
         (path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()),
         key=lambda path: int(path.name.rpartition("-")[2]),
         reverse=True,
     )
     for path in found:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
+        if _is_whole(path):
+            return path
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        # The last file that Trainer writes.
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for weights in checkpoint.glob("*.safetensors"):
+            with safe_open(weights, "pt"):
+                pass
+    except (OSError, ValueError, SafetensorError):
+        return False
+    # With FSDP they have other endings; DeepSpeed, and FSDP if so set, keep them in folders.
+    parts = (("model", "pytorch_model"), "optimizer")
+    there = all(any(entry.name.startswith(part) for entry in checkpoint.iterdir()) for part in parts)
+    in_folders = any(entry.is_dir() for entry in checkpoint.iterdir())
+    return (there or in_folders) and all(map(zipfile.is_zipfile, checkpoint.glob("optimizer.pt")))
 
 
 def _brief(value: object) -> str:

@@ -22,6 +22,8 @@ from transformers import TrainerCallback, TrainingArguments, set_seed
 
 from leo_drive.data.check import check_examples
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation.partial import weights_hash
+from leo_drive.evaluation.table import fingerprint
 from leo_drive.files import writable_folder
 from leo_drive.inference import Leo
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
@@ -33,7 +35,7 @@ from training.labelled import LabelledFrames
 from training.lengths import measure
 from training.recipe import DataSource, Recipe, read_recipe
 from training.records import Records, SampleAnswers
-from training.run_folder import begin, has_begun, last_whole_checkpoint
+from training.run_folder import begin, go_on_with, has_begun, last_whole_checkpoint
 from training.start import finish_model, start_model
 from training.trainer import LeoTrainer, TrainingModel
 from training.vision_cache import VisionCache, fill
@@ -184,10 +186,17 @@ def train(recipe: Recipe) -> Path:
     cache = VisionCache.of(recipe.vision_cache, leo) if recipe.vision_cache else None
     sources = open_sources(recipe, recipe.data, processor, cache)
     held_out = open_sources(recipe, recipe.validation, processor, cache)
-    if not begun:
+    begun_with = {
+        "model": weights_hash(leo),
+        "data": " ".join(fingerprint(source.examples) for source in sources),
+        "validation": " ".join(fingerprint(source.examples) for source in held_out),
+    }
+    if begun:
+        go_on_with(recipe, begun_with)
+    else:
         verify([*sources, *held_out], processor.leo.context_length, state)
         if state.is_main_process:
-            begin(recipe)
+            begin(recipe, begun_with)
     if cache is not None:
         asked = [s for s in (*sources, *held_out) if isinstance(s, QuestionClips)]
         fill_cache(cache, leo, asked, state)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leo_drive.errors import LeoDriveError
@@ -61,18 +62,36 @@ class VisionCache:
         return self._path(key).is_file()
 
     def read(self, key: str) -> list[torch.Tensor]:
-        """A picture's tokens before the projectors: one (tiles, tokens, width) tensor a branch, bfloat16."""
-        tensors = load_file(self._path(key))
+        """A picture's tokens before the projectors: one (tiles, tokens, width) tensor a branch, bfloat16.
+
+        Raises:
+            LeoDriveError: the file is gone or damaged.
+        """
+        try:
+            tensors = load_file(self._path(key))
+        except (OSError, SafetensorError) as error:
+            raise LeoDriveError(
+                f"{self._path(key)}: the picture's encoding cannot be read ({error}); remove the file and "
+                f"start again, it is made anew"
+            ) from None
         return [tensors[str(branch)] for branch in range(len(tensors))]
 
     def write(self, key: str, tokens: Sequence[torch.Tensor]) -> None:
-        """Keep a picture's tokens, given as `read` returns them."""
+        """Keep a picture's tokens, given as `read` returns them.
+
+        Raises:
+            LeoDriveError: the disk takes no more.
+        """
         path = self._path(key)
-        path.parent.mkdir(exist_ok=True)
-        with replacing(path) as unfinished:
-            save_file(
-                {str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}, unfinished
-            )
+        tensors = {str(b): t.to("cpu", torch.bfloat16).contiguous() for b, t in enumerate(tokens)}
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with replacing(path) as unfinished:
+                save_file(tensors, unfinished)
+        except (OSError, SafetensorError) as error:
+            raise LeoDriveError(
+                f"{path}: cannot be written ({error}); make room or train without vision_cache"
+            ) from None
 
 
 def bytes_a_tile(branches: Sequence[BranchConfig]) -> int:

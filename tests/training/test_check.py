@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
+from tests.model.tiny import tiny_leo
 from training.check import check_recipe
 from training.recipe import read_recipe
 from training.start import start_model
@@ -112,3 +114,30 @@ def test_a_picture_that_is_damaged_ends_training_with_one_line(recipe_file, driv
 def test_names_that_do_not_exist_have_the_nearest_that_does(recipe_file, drives, source, reason):
     with pytest.raises(InputError, match=reason):
         check_recipe(read_recipe(recipe_file(data=[{"root": str(drives), **source}])))
+
+
+def test_label_maps_that_are_none_are_listed(recipe_file, drives, tmp_path):
+    odd = tmp_path / "odd"
+    shutil.copytree(drives, odd)
+    maps = sorted(odd.glob("labels/train/*/4.png"))
+    Image.new("L", (192, 108), 200).save(maps[0])
+    Image.new("RGB", (192, 108)).save(maps[1])
+    path = recipe_file(data=[{"root": str(odd), "frames": 1}])
+    with pytest.raises(InputError, match="2 label maps that are none") as error:
+        check_recipe(read_recipe(path))
+    assert f"{maps[0]}: has the class number 200" in str(error.value) and f"{maps[1]}: " in str(error.value)
+    with pytest.raises(InputError, match="label map"):
+        train(read_recipe(path))
+
+
+def test_frames_of_several_tiles_have_no_label_maps(recipe_file, drives, tmp_path):
+    network, processor = tiny_leo(max_tiles=6, context=1024)
+    network.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    options = {"model": str(tmp_path / "model"), "steps": 1}
+    for start in (check_recipe, train):
+        with pytest.raises(InputError, match="give this source max_tiles: 1"):
+            start(read_recipe(recipe_file(**options)))
+    one = {"root": str(drives), "frames": 1, "max_tiles": 1}
+    # Text alone has no picture to learn a map of.
+    assert train(read_recipe(recipe_file(**options, data=[one, {"root": str(drives), "frames": 0}]))).is_dir()

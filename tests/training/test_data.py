@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from leo_drive.data.lingoqa import read_lingoqa
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, LeoDriveError
 from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem, shared
 from training.labelled import LabelledFrames
@@ -213,6 +214,22 @@ def test_the_vision_cache_gives_what_the_encoders_give_and_encodes_once(tmp_path
             torch.testing.assert_close(ours.float(), theirs, atol=2e-2, rtol=1e-2)
     monkeypatch.setattr(leo, "branch_features", None)  # a second filling has nothing to encode
     fill(cache, leo, cached.pictures())
+
+
+def test_an_encoding_that_cannot_be_read_or_kept_is_one_clear_line(tmp_path, monkeypatch):
+    cache = VisionCache(tmp_path)
+    cache.write("k", [torch.zeros(1, 4, 8)])
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(LeoDriveError, match=r"k\.safetensors: .* cannot be read .* remove the file"):
+        cache.read("k")
+
+    def full(tensors, path):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("training.vision_cache.save_file", full)
+    with pytest.raises(LeoDriveError, match=r"k\.safetensors: cannot be written .* make room"):
+        cache.write("k", [torch.zeros(1, 4, 8)])
 
 
 def test_another_encoder_or_tiling_never_finds_these_encodings(tmp_path, recipe_file):

@@ -46,6 +46,12 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"train": ["projectors"]}, "dense_weight teaches the branches"),
         ({"augmentation": {"mirror": 0.5}}, "may make an answer false"),
         ({"data": [{"root": "x", "max_tiles": 6}]}, "dense_weight learns from frames of one tile"),
+        ({"validation": [{"root": "x", "max_tiles": 6}]}, "dense_weight learns from frames of one tile"),
+        ({"data": [{"root": "x", "part": "scenery"}]}, "part scenery of which dataset?"),
+        ({"steps": None, "epochs": float("inf")}, "epochs: "),
+        ({"learning_rate": float("inf")}, "learning_rate: "),
+        ({"seed": -1}, "seed: "),
+        ({"seed": 2**32}, "seed: "),
         ({"data": [{"root": "x", "share": [0.5, 0.5]}]}, "share: from and to"),
         ({"data": [{"root": "x", "weight": float("inf")}]}, "weight"),
         ({"eval_steps": 3, "save_steps": 4}, "save_steps 4 is no multiple of eval_steps 3"),
@@ -87,6 +93,17 @@ def test_missing_recipe_data_and_label_maps(tmp_path, recipe_file):
         train(read_recipe(recipe_file(data=[{"root": str(tmp_path / "bare"), "frames": 1}])))
     with pytest.raises(InputError, match="model mano: neither"):
         train(read_recipe(recipe_file(model="mano")))
+
+
+@pytest.mark.parametrize(
+    ("format", "option"),
+    [("lingoqa", "labels"), ("llava", "file"), ("llava", "images"), ("drivelm", "cameras")],
+)
+def test_options_of_another_type_are_one_clear_line(tmp_path, recipe_file, format, option):
+    source = {"root": str(tmp_path), "format": format, "options": {option: 3}}
+    with pytest.raises(InputError, match=f"option {option}.*; found 3") as error:
+        train(read_recipe(recipe_file(data=[source], dense_weight=0)))
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_paths_may_begin_at_home(recipe_file):

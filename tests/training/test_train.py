@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import leo_drive
 from leo_drive.data.lingoqa import read_part
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration
+from tests.model.tiny import tiny_leo
 from tests.training.conftest import losses
 from training.recipe import read_recipe
 from training.run_folder import last_whole_checkpoint
@@ -180,6 +182,33 @@ def test_another_recipe_is_not_taken_for_the_run_that_is_there(tmp_path, recipe_
         train(read_recipe(recipe_file(learning_rate=1e-2)))
     # How often it saves and what it reads with change nothing.
     assert train(read_recipe(recipe_file(save_steps=4, workers=0))) == finished
+
+
+@pytest.mark.parametrize("changed", ["model", "data"])
+def test_another_model_or_other_data_is_not_gone_on_with(tmp_path, recipe_file, drives, tiny, changed):
+    folders = {"model": tmp_path / "model", "data": tmp_path / "data"}
+    shutil.copytree(tiny, folders["model"])
+    shutil.copytree(drives, folders["data"])
+    source = {"root": str(folders["data"]), "frames": 1}
+    path = recipe_file(model=str(folders["model"]), data=[source], steps=2)
+    train(read_recipe(path))
+    if changed == "model":
+        other, _ = tiny_leo(seed=1, max_tiles=1, context=1024)
+        other.save_pretrained(folders["model"])
+    else:
+        table = folders["data"] / "train.parquet"
+        pd.read_parquet(table).iloc[9:].to_parquet(table)
+    with pytest.raises(InputError, match=f"began with something else as {changed} than is there now"):
+        train(read_recipe(path))
+
+
+@pytest.mark.parametrize("file", ["optimizer.pt", "model.safetensors"])
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: os.truncate(file, 100)], ids=["gone", "cut"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, recipe_file, file, harm):
+    train(read_recipe(recipe_file()))
+    checkpoints = tmp_path / "run" / "checkpoints"
+    harm(checkpoints / "checkpoint-4" / file)
+    assert last_whole_checkpoint(checkpoints) == checkpoints / "checkpoint-2"
 
 
 def test_validation_comes_as_often_as_is_said(tmp_path, recipe_file, drives):
