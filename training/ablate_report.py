@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from leo_drive.evaluation.bootstrap import paired
+from leo_drive.evaluation.closed import balanced_accuracy, closed_rows
+from leo_drive.evaluation.table import read_table
 from training.ablate_run import Result
 from training.ablate_study import Study
 
@@ -22,13 +25,14 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
 
     Returns:
         variant, part, seeds; mean and sd over seeds (None with one) of balanced_accuracy and gain over blind;
-        difference from the part's first variant, seed by seed: its mean, and the lowest and highest, None for
-        the first; tokens_per_tile and weights.
+        difference from the part's first variant, seed by seed: its mean, the lowest and highest, and the 95 %
+        interval of the mean over clips, None for the first; tokens_per_tile and weights.
     """
     rows = []
     for part in dict.fromkeys(r["part"] for r in results):
         of_part = [r for r in results if r["part"] == part]
-        first = {r["seed"]: r["balanced_accuracy"] for r in of_part if r["variant"] == of_part[0]["variant"]}
+        of_first = [r for r in of_part if r["variant"] == of_part[0]["variant"]]
+        first = {r["seed"]: r["balanced_accuracy"] for r in of_first}
         for variant in dict.fromkeys(r["variant"] for r in of_part):
             own = [r for r in of_part if r["variant"] == variant]
             scores = [r["balanced_accuracy"] for r in own]
@@ -45,6 +49,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                     "difference": None if variant == of_part[0]["variant"] else mean(gaps),
                     "difference_lowest": None if variant == of_part[0]["variant"] else min(gaps),
                     "difference_highest": None if variant == of_part[0]["variant"] else max(gaps),
+                    "difference_interval": None if own == of_first else _interval(of_first, own),
                     "tokens_per_tile": own[0]["tokens_per_tile"],
                     "weights": own[0]["weights"],
                 }
@@ -52,11 +57,33 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
     return rows
 
 
+def _interval(first: Sequence[Result], other: Sequence[Result]) -> list[float] | None:
+    """Of the mean difference over seeds, by resampling clips: how much hangs on which ones were asked about.
+
+    None where the two have not answered the same questions with the same seeds.
+    """
+    seeds = [r["seed"] for r in other]
+    tables = [_answers(results, seeds) for results in (first, other)]
+    asked = [list(zip(table["seed"], table["question_id"], strict=True)) for table in tables]
+    if not asked[0] or asked[0] != asked[1]:
+        return None
+    # A recall has as many questions of each seed: the mean over seeds is the score of all of them at once.
+    a, b = (balanced_accuracy(table) for table in tables)
+    return paired(a, b, list(tables[0]["segment_id"]))[1]
+
+
+def _answers(results: Sequence[Result], seeds: Sequence[int]) -> pd.DataFrame:
+    """The closed questions that models of these seeds have answered, seed by seed."""
+    of_seed = {r["seed"]: r["answers"] for r in results if "answers" in r}
+    tables = [closed_rows(read_table(of_seed[seed])).assign(seed=seed) for seed in seeds if seed in of_seed]
+    return pd.concat(tables) if tables else pd.DataFrame({"seed": [], "question_id": []})
+
+
 def write_results(study: Study, results: Sequence[Result], command: str) -> Path:
     """results.csv (a row a model and part), results.json, table.md and plot.png in the ablation's folder."""
     folder = study.out / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    flat = [{k: v for k, v in result.items() if k != "kinds"} for result in results]
+    flat = [{k: v for k, v in result.items() if k not in ("kinds", "answers")} for result in results]
     pd.DataFrame(flat).to_csv(folder / "results.csv", index=False)
     stages = [stage.recipe.model_dump(mode="json", exclude_defaults=True) for stage in study.trials[0].stages]
     report = {
@@ -123,7 +150,7 @@ def _markdown(study: Study, results: Sequence[Result], command: str) -> str:
     lines = [f"## {study.ablation.title}", "", f"Paper: {study.ablation.paper}", "", f"    {command}", ""]
     lines += [
         "| variant | drives | seeds | balanced accuracy | gain over blind | difference from the first "
-        "(lowest to highest) | tokens a tile |",
+        "(95 % interval over clips; lowest to highest of the seeds) | tokens a tile |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
@@ -140,9 +167,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
     gap = ""
     if row["difference"] is not None:
-        gap = (
-            f"{row['difference']:+.3f} ({row['difference_lowest']:+.3f} to {row['difference_highest']:+.3f})"
-        )
+        ranges = [row["difference_interval"]] if row["difference_interval"] else []
+        if row["seeds"] > 1:
+            ranges.append([row["difference_lowest"], row["difference_highest"]])
+        gap = f"{row['difference']:+.3f}"
+        if ranges:
+            gap += f" ({'; '.join(f'{low:+.3f} to {high:+.3f}' for low, high in ranges)})"
     return [
         str(row["seeds"]),
         spread("balanced_accuracy"),

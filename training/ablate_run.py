@@ -118,7 +118,7 @@ def measure(trial: Trial, part: str, where: str) -> Result:
         out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
         write_json(path, _measured(trial, root, writable_folder(folder)))
     read = json.loads(path.read_text(encoding="utf-8"))
-    return {"variant": trial.variant, "seed": trial.seed, "part": part, **read}
+    return {"variant": trial.variant, "seed": trial.seed, "part": part, "answers": str(folder), **read}
 
 
 def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import yaml
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
+from tests.training.test_ablate_report import result
 from training.ablate import main
 from training.ablate_plan import ABLATIONS, named_ablations
 from training.ablate_report import summary, write_results
@@ -276,6 +277,8 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     assert list(rows.variant) == ["frozen", "learning"] * 2 and list(rows.seed) == [0, 0, 1, 1]
     report = json.loads((results / "results.json").read_text())
     assert report["models"] == "4 of 4" and len(report["summary"]) == 2
+    low, high = report["summary"][1]["difference_interval"]
+    assert low <= report["summary"][1]["difference"] <= high
     assert "| frozen | generated | 2 |" in (results / "table.md").read_text()
     assert (results / "plot.png").stat().st_size > 1000 and "Table 5" in said
     starts = list(out.glob("models/start-*"))
@@ -329,12 +332,6 @@ def test_variants_start_from_given_encoders_and_the_language_model_of_all(tmp_pa
             elif part == "language_model":
                 assert torch.equal(tensor, language[name])
     assert not torch.equal(language["language_model.lm_head.weight"], given["language_model.lm_head.weight"])
-
-
-def result(variant, seed, score, blind=0.3):
-    about = {"questions": 10, "unread": 0.0, "kinds": {}, "tokens_per_tile": 32, "weights": 100}
-    scores = {"accuracy": score, "balanced_accuracy": score, "blind": blind, "gain": score - blind}
-    return {"variant": variant, "seed": seed, "part": "generated", **scores, **about}
 
 
 def test_the_spread_is_over_seeds_and_differences_are_of_one_seed(tmp_path, plan):
