@@ -32,11 +32,9 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
     for part in dict.fromkeys(r["part"] for r in results):
         of_part = [r for r in results if r["part"] == part]
         of_first = [r for r in of_part if r["variant"] == of_part[0]["variant"]]
-        first = {r["seed"]: r["balanced_accuracy"] for r in of_first}
         for variant in dict.fromkeys(r["variant"] for r in of_part):
             own = [r for r in of_part if r["variant"] == variant]
             scores = [r["balanced_accuracy"] for r in own]
-            gaps = [r["balanced_accuracy"] - first[r["seed"]] for r in own]
             rows.append(
                 {
                     "variant": variant,
@@ -46,15 +44,27 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
                     "balanced_accuracy_sd": _sd(scores),
                     "gain_over_blind": mean(r["gain"] for r in own),
                     "gain_over_blind_sd": _sd([r["gain"] for r in own]),
-                    "difference": None if variant == of_part[0]["variant"] else mean(gaps),
-                    "difference_lowest": None if variant == of_part[0]["variant"] else min(gaps),
-                    "difference_highest": None if variant == of_part[0]["variant"] else max(gaps),
-                    "difference_interval": None if own == of_first else _interval(of_first, own),
+                    **_difference(of_first, own),
                     "tokens_per_tile": own[0]["tokens_per_tile"],
                     "weights": own[0]["weights"],
                 }
             )
     return rows
+
+
+def _difference(first: Sequence[Result], own: Sequence[Result]) -> dict[str, Any]:
+    if own == first:
+        gaps, interval = [], None
+    else:
+        scores = {r["seed"]: r["balanced_accuracy"] for r in first}
+        gaps = [r["balanced_accuracy"] - scores[r["seed"]] for r in own]
+        interval = _interval(first, own)
+    return {
+        "difference": mean(gaps) if gaps else None,
+        "difference_lowest": min(gaps, default=None),
+        "difference_highest": max(gaps, default=None),
+        "difference_interval": interval,
+    }
 
 
 def _interval(first: Sequence[Result], other: Sequence[Result]) -> list[float] | None:
@@ -83,7 +93,9 @@ def write_results(study: Study, results: Sequence[Result], command: str) -> Path
     """results.csv (a row a model and part), results.json, table.md and plot.png in the ablation's folder."""
     folder = study.out / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    flat = [{k: v for k, v in result.items() if k not in ("kinds", "answers")} for result in results]
+    rows = summary(results)
+    kept = [{k: v for k, v in result.items() if k != "answers"} for result in results]
+    flat = [{k: v for k, v in result.items() if k != "kinds"} for result in kept]
     pd.DataFrame(flat).to_csv(folder / "results.csv", index=False)
     stages = [stage.recipe.model_dump(mode="json", exclude_defaults=True) for stage in study.trials[0].stages]
     report = {
@@ -92,13 +104,13 @@ def write_results(study: Study, results: Sequence[Result], command: str) -> Path
         "paper": study.ablation.paper,
         "command": command,
         "models": f"{len({(r['variant'], r['seed']) for r in results})} of {len(study.trials)}",
-        "summary": summary(results),
-        "results": list(results),
+        "summary": rows,
+        "results": kept,
         "variants": [variant.model_dump() for variant in study.ablation.variants],
         "first_trial": stages,
     }
     (folder / "results.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(_markdown(study, results, command), encoding="utf-8")
+    (folder / "table.md").write_text(_markdown(study, rows, command), encoding="utf-8")
     plot_results(study, results, folder / "plot.png")
     return folder
 
@@ -145,8 +157,7 @@ def _literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _markdown(study: Study, results: Sequence[Result], command: str) -> str:
-    rows = summary(results)
+def _markdown(study: Study, rows: Sequence[dict[str, Any]], command: str) -> str:
     lines = [f"## {study.ablation.title}", "", f"Paper: {study.ablation.paper}", "", f"    {command}", ""]
     lines += [
         "| variant | drives | seeds | balanced accuracy | gain over blind | difference from the first "
