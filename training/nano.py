@@ -17,9 +17,11 @@ import torch
 import typer
 from transformers import set_seed
 
+from leo_drive.errors import LeoDriveError
 from leo_drive.evaluation.calibrate import calibrate_model, store_temperature
 from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.evaluation.report import print_report
+from leo_drive.files import writable_folder
 from leo_drive.inference import load
 from leo_drive.inference.load import ASSETS
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
@@ -87,10 +89,13 @@ def measure(model: Path, part: Path, folder: Path) -> None:
 
 def fit_confidence(model: Path, part: Path, folder: Path) -> None:
     """Store the temperature that fits a part's answers."""
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder)
     with progress(f"fitting confidence on {part}") as update:
         report = calibrate_model(load(model), part, folder, update)
-    store_temperature(model, report)
+    try:
+        store_temperature(model, report)
+    except LeoDriveError as error:  # where none helps; the model is no worse for it
+        out.print(str(error), highlight=False, markup=False)
 
 
 def main(
@@ -141,7 +146,8 @@ def main(
         out.print(f"rehearsed in {runs}; nothing is installed", highlight=False)
     elif install:
         for file in shipped.iterdir():
-            shutil.copy2(file, ASSETS / "nano" / file.name)
+            if file.name != "README.md":  # of the fitted confidence alone
+                shutil.copy2(file, ASSETS / "nano" / file.name)
         out.print(f"installed in {ASSETS / 'nano'}; its card, README.md, is written by hand")
 
 
