@@ -18,19 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from leo_drive import cli
 
-ROOT = Path(__file__).parent
-SHARED = ROOT.parent.parent / "shared"
-# These start processes and browsers. Side by side, files of short tests at the end leave no core waiting.
-LONG = ("training", "annotation", "viewer", "evaluation", "building")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders of long tests first, in the order of LONG."""
-    items.sort(key=lambda item: LONG.index(where) if (where := _folder(item)) in LONG else len(LONG))
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).parts[0]
+SHARED = Path(__file__).parent.parent.parent / "shared"
 
 
 @pytest.fixture(scope="session")
