@@ -132,9 +132,8 @@ def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[
     """The rows in the columns' order, texts as text and images as tuple; then, whether any were wrong."""
     wrong = []
     for number, row in enumerate(rows[list(COLUMNS)].itertuples(index=False, name=None)):
-        problems = [problem for pair in zip(COLUMNS, row, strict=True) if (problem := _problem(*pair))]
-        if problems:
-            wrong.append(f"row {number}: {problems[0]}")
+        if problem := next(filter(None, map(_problem, COLUMNS, row)), None):
+            wrong.append(f"row {number}: {problem}")
             continue
         question_id, segment_id, images, question, answer = row
         yield question_id, segment_id, tuple(images), question, answer

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, validate_call
+from pydantic import BaseModel, ValidationError, validate_call
 
 from leo_drive.data.drivelm import read_drivelm
 from leo_drive.data.example import Example
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.data.llava import read_llava
 from leo_drive.errors import InputError, nearest
+from leo_drive.yaml_files import first_problem
 
 READERS: dict[str, Callable[..., list[Example]]] = {
     "lingoqa": read_lingoqa,
@@ -49,6 +50,5 @@ def read_examples(format: str, root: str | Path, **options: Any) -> list[Example
     try:
         return validate_call(reader)(root, **options)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = ".".join(map(str, first["loc"]))
-        raise InputError(f"{root}: option {option}: {first['msg']}; found {first['input']!r:.60}") from None
+        location, problem = first_problem(error, BaseModel)
+        raise InputError(f"{root}: option {'.'.join(map(str, location))}: {problem}") from None
