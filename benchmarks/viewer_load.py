@@ -26,6 +26,8 @@ from typing import Annotated
 import typer
 from playwright.async_api import Browser, Page, async_playwright
 
+from leo_drive.errors import one_line
+
 QUESTIONS = (
     "Is there a vehicle ahead?",
     "What is the weather like?",
@@ -98,7 +100,7 @@ async def visit(browser: Browser, url: str, seconds: float, load: Load, seed: in
                 await page.wait_for_function("document.querySelectorAll('#chat .user').length === 0")
                 await page.wait_for_timeout(600)
         except Exception as error:
-            load.failures.append(" ".join(str(error).split())[:200])
+            load.failures.append(one_line(error)[:200])
             await page.reload()
             await page.wait_for_selector("#frames img")
     await context.close()

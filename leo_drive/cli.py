@@ -15,7 +15,7 @@ from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation.command import evaluate
-from leo_drive.terminal import one_line_errors, out, print_answers, print_json, progress, spinner
+from leo_drive.terminal import named_path, one_line_errors, out, print_answers, print_json, progress, spinner
 
 if TYPE_CHECKING:
     from leo_drive.clips import Source
@@ -54,6 +54,7 @@ def ask(
         Path,
         typer.Argument(
             metavar="VIDEO",
+            parser=named_path,
             help="A video, images, an MCAP file, a ROS bag, nuScenes with --scene, LingoQA with --segment.",
             show_default=False,
         ),

@@ -20,6 +20,16 @@ class InputError(LeoDriveError, ValueError):
     exit_status = 2
 
 
+def one_line(error: BaseException) -> str:
+    """What another library's error says, on one line; its type where it says nothing.
+
+    Example:
+        >>> one_line(ValueError("two\\n  lines")), one_line(ValueError())
+        ('two lines', 'ValueError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 SHOWN = 3
 """How many of many names a message has; the others are counted."""
 

@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -30,6 +32,17 @@ if TYPE_CHECKING:
 # emoji=False: a question with :car: in it is shown as it was asked.
 out = Console(soft_wrap=True, emoji=False)
 err = Console(stderr=True, emoji=False)
+
+
+def named_path(text: str) -> Path:
+    """A command's argument; an empty one is a shell variable that is not set, not the current folder.
+
+    Raises:
+        BadParameter: it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("an empty path; is a shell variable not set? (. is the current folder)")
+    return Path(text)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from leo_drive.errors import InputError, nearest
+from leo_drive.errors import InputError, nearest, one_line
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +37,7 @@ def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) ->
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file; {what} is YAML") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: {what} is a mapping of names to values, and this is none")
     try:

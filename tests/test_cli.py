@@ -152,6 +152,15 @@ def test_bad_arguments_are_one_line_and_status_two(run, video, model, arguments,
     assert len(err.strip().splitlines()) == 1 and reason in err
 
 
+@pytest.mark.parametrize(
+    "arguments", [("ask", "", "What?"), ("annotate", "a.mp4", "", "-q", "hazards", "--out", "night")]
+)
+def test_a_shell_variable_that_is_not_set_is_not_the_current_folder(run, arguments):
+    status, out, err = run(*arguments)
+    assert status == 2 and out == ""
+    assert len(err.strip().splitlines()) == 1 and "an empty path" in err
+
+
 def test_more_frames_than_fit_names_a_number_that_works(run, video, model):
     _, _, err = run("ask", video, "What?", "--model", model, "--frames", 55)
     fitting = err.split("at most ")[1].split()[0]

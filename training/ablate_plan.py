@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 from leo_drive.yaml_files import first_problem, read_yaml
 
 ABLATIONS = Path(__file__).parent / "recipes" / "ablations"
@@ -190,7 +190,7 @@ def fault(error: Exception, kind: type[BaseModel]) -> str:
     if isinstance(error, ValidationError):
         location, message = first_problem(error, kind)
         return f"{'.'.join(str(part) for part in location)}: {message}".removeprefix(": ")
-    return " ".join(str(error).split())
+    return one_line(error)
 
 
 def short(value: Any) -> str:

@@ -16,7 +16,7 @@ import typer
 
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
-from leo_drive.terminal import complain, out, print_json, spinner
+from leo_drive.terminal import complain, named_path, out, print_json, spinner
 
 if TYPE_CHECKING:
     from leo_drive.annotation.workers import Workers
@@ -38,6 +38,7 @@ def annotate(
         list[Path],
         typer.Argument(
             metavar="LOGS...",
+            parser=named_path,
             help="Videos, folders of images, bags, data sets, and folders with any of these.",
             show_default=False,
         ),

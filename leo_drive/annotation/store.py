@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.files import replacing
 
 Row = dict[str, Any]
@@ -168,7 +168,7 @@ class Store:
             with path.open("rb") as file:
                 return pq.read_table(file, columns=columns)
         except (pa.ArrowException, OSError, KeyError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise InputError(
                 f"{path}: not a readable part ({reason:.120}); remove it, and its windows are asked again"
             ) from None

@@ -15,7 +15,7 @@ from leo_drive.building.blueprint import Blueprint, Part
 from leo_drive.building.sources import Source
 from leo_drive.building.tokenizer import add_needed_tokens
 from leo_drive.building.weights import Weight, Weights
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
 from leo_drive.model.checkpoints.internlm2 import WQKV, split_wqkv
 from leo_drive.model.checkpoints.names import original_name
@@ -129,7 +129,7 @@ def _expected(config: LeoConfig, sources: Iterable[Source]) -> dict[str, Shape]:
     except Exception as error:  # transformers and timm check their arguments each in their own way
         raise InputError(
             f"{', '.join(str(source.path) for source in sources)}: no model can be made of these "
-            f"configurations: {' '.join(str(error).split())}"
+            f"configurations: {one_line(error)}"
         ) from None
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if config.llm.tie_word_embeddings:

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 
 # No other file is fetched: repositories also hold code, pictures and the same weights in other formats.
 CONFIGURATION = [
@@ -99,7 +99,7 @@ def fetch(name: str, option: str, what: Sequence[str]) -> Source:
     except LocalEntryNotFoundError:
         raise LeoDriveError(f"{name}: the hub cannot be reached and it is not in the cache; {cure}") from None
     except Exception as error:  # of the HTTP client, the cache's files, the transfer
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise LeoDriveError(f"{name}: the download failed ({reason}); {cure}") from None
     return Source(name, folder, option, revision=folder.name, licence=_licence(folder))
 

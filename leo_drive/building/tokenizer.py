@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2
 from transformers.convert_slow_tokenizer import SentencePieceExtractor
 from transformers.tokenization_utils_base import generate_merges
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 from leo_drive.model.config import IMAGE_END, IMAGE_START, IMAGE_TOKEN
 from leo_drive.model.processor import TURN_END
 
@@ -54,7 +54,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except InputError:
         raise
     except Exception as error:  # three libraries read it, each with errors of its own
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)[:200]
         raise InputError(f"{folder}: its tokenizer cannot be read ({reason})") from None
     # What names the repository's code would make the saved tokenizer ask for it.
     tokenizer.init_kwargs.pop("auto_map", None)

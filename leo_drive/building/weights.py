@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 
-from leo_drive.errors import InputError, some
+from leo_drive.errors import InputError, one_line, some
 
 _SAFETENSORS_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 # In the order of preference; a folder may hold the same weights in several formats.
@@ -135,7 +135,7 @@ def _listed(file: Path) -> Iterator[Weight]:
             dtype = tensor.dtype if tensor.dtype in _SAFETENSORS_DTYPES.values() else None
             yield Weight(name, file, tuple(tensor.shape), dtype)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{file}: damaged weights ({_one_line(error)}); copy the file again") from None
+        raise InputError(f"{file}: damaged weights ({one_line(error)}); copy the file again") from None
 
 
 def _load_mapped(file: Path) -> Mapping[str, torch.Tensor]:
@@ -145,7 +145,7 @@ def _load_mapped(file: Path) -> Mapping[str, torch.Tensor]:
         loaded: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # damaged bytes are read as instructions, which fail in every way there is
         raise InputError(
-            f"{file}: not a readable PyTorch file of weights ({_one_line(error)[:100]}); copy the file again"
+            f"{file}: not a readable PyTorch file of weights ({one_line(error)[:100]}); copy the file again"
         ) from None
     if not isinstance(loaded, dict) or not all(map(_is_named_weight, loaded.items())):
         held = f" but {some([str(name) for name in loaded])}" if isinstance(loaded, dict) else ""
@@ -157,7 +157,3 @@ def _load_mapped(file: Path) -> Mapping[str, torch.Tensor]:
 
 def _is_named_weight(entry: tuple[Any, Any]) -> bool:
     return isinstance(entry[0], str) and isinstance(entry[1], torch.Tensor)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

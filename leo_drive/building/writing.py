@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from leo_drive.building.plan import Plan, Step
 from leo_drive.building.weights import Reader, opened
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 
 # A shard is held in memory while it is written, so this bounds the build's memory.
 SHARD_BYTES = 2 * 1024**3
@@ -102,7 +102,7 @@ def write_weights(
             (folder / name).chmod(folder.stat().st_mode & 0o666)
         except (SafetensorError, OSError) as error:
             raise LeoDriveError(
-                f"{folder / name}: cannot be written ({_reason(error)}); is the disk full?"
+                f"{folder / name}: cannot be written ({one_line(error)}); is the disk full?"
             ) from None
         del shard
     if len(files) > 1:
@@ -129,7 +129,7 @@ def _tensors(plan: Plan) -> Iterator[torch.Tensor]:
                 if last is None or last[0] != step.weight.name:
                     last = step.weight.name, reader.get_tensor(step.weight.name)
             except (SafetensorError, OSError) as error:
-                raise LeoDriveError(f"{file}: cannot be read any more ({_reason(error)})") from None
+                raise LeoDriveError(f"{file}: cannot be read any more ({one_line(error)})") from None
             # A copy of its own: three weights out of one tensor, or a mapped file, would be views of it.
             made = step.change(last[1]).to(plan.dtype, copy=True, memory_format=torch.contiguous_format)
             if not made.isfinite().all():
@@ -138,7 +138,3 @@ def _tensors(plan: Plan) -> Iterator[torch.Tensor]:
                     f"{str(plan.dtype).removeprefix('torch.')}; copy the file again, or take another --dtype"
                 )
             yield made
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -140,6 +140,8 @@ def open_source(what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         >>> open_source("scenery", segment="02453a16").clip()               # doctest: +SKIP
         >>> open_source("nuscenes", scene="scene-0061", sweeps=True)        # doctest: +SKIP
     """
+    if what == "":
+        raise InputError("an empty path; name a video or a folder (. is the current one)")
     named: Named = Path(what) if isinstance(what, str | os.PathLike) else what
     if isinstance(named, Path) and not os.path.lexists(named):
         raise InputError(f"{named}: no such file or folder")

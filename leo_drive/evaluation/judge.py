@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from leo_drive.building.sources import fetch
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.evaluation.partial import weights_hash
 from leo_drive.inference.load import pick_device, quiet
 
@@ -64,7 +64,7 @@ class LingoJudge:
                 self.model, report = loaded
                 self.tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
         except Exception as error:  # every library that reads a part of it has errors of its own
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error)[:160]
             raise InputError(f"judge {name}: cannot be loaded ({reason})") from None
         if lost := sorted(map(str, report["missing_keys"] | report["mismatched_keys"])):
             raise InputError(
@@ -131,7 +131,7 @@ class LingoJudge:
         try:
             tried = self._logits(["no", "no " * MAX_TOKENS])
         except (ValueError, IndexError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error)[:160]
             raise InputError(f"judge {name}: cannot judge {MAX_TOKENS} tokens ({reason})") from None
         if not np.isfinite(tried).all():
             raise InputError(f"judge {name}: its weights are damaged: they give {tried[0]} and {tried[1]}")

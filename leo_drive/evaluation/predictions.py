@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from leo_drive.data.example import Example
-from leo_drive.errors import InputError, some
+from leo_drive.errors import InputError, one_line, some
 from leo_drive.evaluation.table import Answered, by_question, question_table
 
 COLUMNS = ("question_id", "segment_id", "answer")
@@ -80,7 +80,7 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{path}: not a readable table ({' '.join(str(error).split()):.100})") from None
+        raise InputError(f"{path}: not a readable table ({one_line(error):.100})") from None
     if lost := [column for column in COLUMNS if column not in rows.columns]:
         has = ", ".join(map(str, rows.columns[:6]))
         raise InputError(f"{path}: the column {', '.join(lost)} is missing; it has {has}")

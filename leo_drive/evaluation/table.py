@@ -32,7 +32,7 @@ import pandas as pd
 
 from leo_drive.data.closed import read_value
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 
 QUESTIONS = "questions.csv"
 _LISTS = ("references", "choices")
@@ -169,7 +169,7 @@ def read_table(folder: str | Path) -> pd.DataFrame:
             f"{folder}: has no {QUESTIONS}; give the folder that leo-drive evaluate wrote"
         ) from None
     except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: cannot be read ({reason:.80}); evaluate again") from None
     return _typed(rows)
 

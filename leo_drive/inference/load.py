@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.inference.leo import Leo
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 
@@ -143,7 +143,7 @@ def _ask_hub(source: str) -> None:
         HfApi().model_info(source, timeout=_HUB_TIMEOUT)
     except Exception as error:  # the network's, the hub's, and those of both their libraries
         raise InputError(
-            f"model {source}: no such folder here, and not to be had from the hub ({_one_line(error)[:80]}); "
+            f"model {source}: no such folder here, and not to be had from the hub ({one_line(error)[:80]}); "
             f"check the name and the network, or give a model folder"
         ) from None
 
@@ -160,7 +160,7 @@ def _one_line_errors(name: str) -> Iterator[None]:
             f"model {name}: does not fit the device's memory; try dtype bfloat16 or device cpu"
         ) from None
     except Exception as error:
-        raise InputError(f"model {name}: cannot be loaded: {_one_line(error)}") from None
+        raise InputError(f"model {name}: cannot be loaded: {one_line(error)}") from None
 
 
 def _check_folder(folder: Path) -> None:
@@ -171,7 +171,7 @@ def _check_folder(folder: Path) -> None:
     try:
         config = json.loads(config_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{config_path}: not readable as JSON ({_one_line(error)})") from None
+        raise InputError(f"{config_path}: not readable as JSON ({one_line(error)})") from None
     described = config.get("model_type") if isinstance(config, dict) else None
     if described != "leo":
         raise InputError(f"model {folder}: its config.json describes {described!r}, not a LEO ('leo')")
@@ -183,7 +183,7 @@ def _check_folder(folder: Path) -> None:
             with safe_open(path, "pt") as file:
                 file.keys()
         except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: damaged weights ({_one_line(error)}); copy the file again") from None
+            raise InputError(f"{path}: damaged weights ({one_line(error)}); copy the file again") from None
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"model {folder}: no tokenizer.json in the folder")
 
@@ -199,7 +199,7 @@ def pick_device(device: str | torch.device | None) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device}: not available ({_one_line(error)})") from None
+        raise InputError(f"device {device}: not available ({one_line(error)})") from None
     return str(device)
 
 
@@ -224,7 +224,3 @@ def quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
         if enabled:
             transformers_logging.enable_progress_bar()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

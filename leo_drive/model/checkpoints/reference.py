@@ -13,7 +13,7 @@ from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.model.checkpoints.branches import internvit_branch, refuse_other_values, sam_branch
 from leo_drive.model.checkpoints.internlm2 import internlm2_to_llama
 from leo_drive.model.checkpoints.internvl import INTERNVL_FIXED
@@ -84,7 +84,7 @@ def fields_of(what: str, kind: str) -> Iterator[None]:
     except KeyError as missing:
         raise InputError(f"{what}: the field {missing} is missing; is this {kind}?") from None
     except Exception as error:  # whatever those who are given the values raise
-        raise InputError(f"{what}: a field is not as in {kind}: {' '.join(str(error).split())}") from None
+        raise InputError(f"{what}: a field is not as in {kind}: {one_line(error)}") from None
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _building(what: str) -> Iterator[None]:
     except LeoDriveError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split()) or "no reason given"
+        said = one_line(error)
         raise InputError(
             f"{what}: configuration and weights give no model: {type(error).__name__}: {said:.300}"
         ) from None
@@ -175,7 +175,7 @@ def load_exactly(model: torch.nn.Module, state: Weights, source: str, strays: Se
     try:
         missing, unexpected = model.load_state_dict(dict(state), strict=False, assign=True)
     except RuntimeError as error:
-        raise InputError(f"{source}: {' '.join(str(error).split())}") from None
+        raise InputError(f"{source}: {one_line(error)}") from None
     unexpected = [*strays, *unexpected]
     if missing or unexpected:
         raise InputError(
