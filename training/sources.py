@@ -33,7 +33,10 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     card = card_of(source)
     if card is not None:
         if source.part is None:
-            raise InputError(f"{source.root}: name the part of {source.dataset} that is meant (part: ...)")
+            raise InputError(
+                f"{source.root}: name the part of {source.dataset} that is meant, such as "
+                f"part: {next(iter(card.parts))}; there are {', '.join(card.parts)}"
+            )
         examples = card.read(source.part, source.root, **options)
     else:
         examples = read_examples(source.format, source.root, **options)

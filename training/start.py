@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,9 @@ def finish_model(
         _without_training_options(leo)
         leo.eval().save_pretrained(folder, state_dict=state)
         processor.save_pretrained(folder)
+        # safetensors lets their owner alone read them; a model is for whoever reads its folder.
+        for weights in folder.glob("*.safetensors"):
+            shutil.copymode(folder / "config.json", weights)
 
 
 def _open(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcessor]:
@@ -101,7 +106,10 @@ def _add_lora(leo: LeoForConditionalGeneration, lora: Lora) -> None:
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear"
     )
-    leo.language_model = get_peft_model(leo.language_model, config)
+    with warnings.catch_warnings():
+        # peft asks transformers for this by its old name.
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        leo.language_model = get_peft_model(leo.language_model, config)
 
 
 def _set_drop_path(leo: LeoForConditionalGeneration, most: float) -> None:

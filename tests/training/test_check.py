@@ -108,6 +108,7 @@ def test_a_picture_that_is_damaged_ends_training_with_one_line(recipe_file, driv
             {"dataset": "lingqa", "part": "scenery"},
             r"lingqa: no such data set in datasets/; did you mean lingoqa\?",
         ),
+        ({"dataset": "lingoqa"}, "name the part of lingoqa that is meant, such as part: scenery; there are"),
         ({"without_kinds": ["what_todo"]}, r"without_kinds has what_todo; did you mean what_to_do\?"),
     ],
 )

@@ -39,6 +39,8 @@ def test_low_rank_additions_are_merged_into_an_ordinary_model(tmp_path, recipe_f
     size = min(path.stat().st_size for path in checkpoints)
     assert size < 4 * sum(p.numel() for p in before.parameters())
     assert processor.leo.llm.vocab_size == before.config.llm.vocab_size
+    # Whoever may read its configuration may read its weights.
+    assert len({path.stat().st_mode for path in finished.iterdir()}) == 1
 
 
 def test_blocks_are_skipped_only_while_training(recipe_file):
@@ -60,3 +62,9 @@ def test_gradient_checkpointing_changes_nothing_but_memory(recipe_file, tmp_path
     one, two = (LeoForConditionalGeneration.from_pretrained(f).state_dict() for f in (plain, saving))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_low_rank_additions_and_checkpointing_together_warn_of_nothing(recipe_file, recwarn):
+    lora = {"rank": 4, "alpha": 8}
+    start_model(read_recipe(recipe_file(lora=lora, gradient_checkpointing=True, **STAGE2)))
+    assert [str(warning.message) for warning in recwarn] == []
