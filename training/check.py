@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from leo_drive.errors import InputError, some
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import out, progress
+from training.activations import activation_bytes
 from training.data import QuestionClips
 from training.labelled import LabelledFrames
 from training.lengths import Lengths, measure
@@ -21,7 +23,7 @@ from training.new_model import NEW_MODELS
 from training.pictures import read_labels
 from training.recipe import Recipe
 from training.start import apply_settings, choose_what_learns, texts
-from training.train import draw_weights, open_sources, total_steps
+from training.train import clips_at_once, draw_weights, in_bfloat16, open_sources, total_steps
 from training.vision_cache import bytes_a_tile
 
 _BINS = 10
@@ -42,7 +44,7 @@ def check_recipe(recipe: Recipe) -> None:
     problems: list[str] = []
     clips = [len(source) for source in sources[: len(recipe.data)]]
     if not recipe.answer_weight:
-        tokens_per_clip, tiles_per_clip = 0.0, 1.0
+        shown = _Shown(tokens=0.0, tiles=1.0, most_tokens=0, most_tiles=1)
         out.print(f"{sum(clips)} pictures with label maps, one tile each; the language model is not run")
     else:
         lengths = [found for own in sources if isinstance(own, QuestionClips) and (found := measure(own))]
@@ -50,11 +52,25 @@ def check_recipe(recipe: Recipe) -> None:
         own = lengths[: len(recipe.data)]
         weights = np.array(draw_weights(recipe, clips))
         shares = weights / weights.sum()
-        tokens_per_clip = float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True)))
-        tiles_per_clip = float(sum(s * x.tiles.mean() for s, x in zip(shares, own, strict=True)))
-    _print_costs(recipe, config, clips, tokens_per_clip, tiles_per_clip)
+        shown = _Shown(
+            tokens=float(sum(s * x.passes.mean() for s, x in zip(shares, own, strict=True))),
+            tiles=float(sum(s * x.tiles.mean() for s, x in zip(shares, own, strict=True))),
+            most_tokens=max(int(x.passes.max()) for x in own),
+            most_tiles=max(int(x.tiles.max()) for x in own),
+        )
+    _print_costs(recipe, config, clips, shown)
     _refuse(problems)
     out.print("nothing is wrong: training can start")
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Of a clip in one pass: tokens and tiles, on average and at most."""
+
+    tokens: float
+    tiles: float
+    most_tokens: int
+    most_tiles: int
 
 
 def _refuse(problems: Sequence[str]) -> None:
@@ -119,9 +135,7 @@ def _range(ends: tuple[int, int]) -> str:
     return f"{ends[0]}" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
-def _print_costs(
-    recipe: Recipe, config: LeoConfig, clips: Sequence[int], tokens: float, tiles: float
-) -> None:
+def _print_costs(recipe: Recipe, config: LeoConfig, clips: Sequence[int], shown: _Shown) -> None:
     with torch.device("meta"):
         leo = LeoForConditionalGeneration(config)
         sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
@@ -134,25 +148,36 @@ def _print_costs(
     if recipe.quantize:
         layers = [m for n, m in leo.language_model.named_modules() if n.endswith("_proj")]
         states -= sum(layer.weight.numel() for layer in layers) * (bytes_a_weight - 0.5)  # four bits each
-    flops = 2 * sizes["language_model"] * tokens * (3 if "language_model" in recipe.train else 2)
+    flops = 2 * sizes["language_model"] * shown.tokens * (3 if "language_model" in recipe.train else 2)
     if recipe.vision_cache is None:
         patches = [b.grid**2 for b in config.branch_configs]
         per_branch = [sum(p.numel() for p in b.parameters()) for b in leo.vision_branches]
-        vision = sum(2 * n * p for n, p in zip(per_branch, patches, strict=True)) * tiles
+        vision = sum(2 * n * p for n, p in zip(per_branch, patches, strict=True)) * shown.tiles
         flops += vision * (3 if "branches" in recipe.train else 1)
     speed = _device_flops() * _UTILISATION
     seconds = flops * recipe.batch_size * steps / speed
+    at_once = clips_at_once(recipe, processes=1)
+    activations = activation_bytes(
+        leo,
+        at_once,
+        shown.most_tiles,
+        shown.most_tokens,
+        torch.bfloat16 if in_bfloat16(recipe) or recipe.weights == "bfloat16" else torch.float32,
+        recipe.gradient_checkpointing,
+        encoded=recipe.vision_cache is not None,
+    )
     out.print(
         f"{steps} steps of {recipe.batch_size} clips; {learning / 1e6:.1f} of "
         f"{sum(sizes.values()) / 1e6:.1f} million weights learn\n"
         f"about {states / 2**30:.2f} GiB for weights, gradients and optimizer"
-        f"{', shared out to the processes' if recipe.sharded else ''} (activations come on top), and "
-        f"on one device like this machine's about {_spoken(seconds)}: both are estimates",
+        f"{', shared out to the processes' if recipe.sharded else ''}; {activations / 2**30:.2f} GiB for "
+        f"activations, {at_once} of the largest clips at once\n"
+        f"about {_spoken(seconds)} on one device like this machine's; all of these are estimates",
         highlight=False,
         markup=False,
     )
     if recipe.vision_cache is not None:
-        most = bytes_a_tile(config.branch_configs) * tiles * sum(clips)
+        most = bytes_a_tile(config.branch_configs) * shown.tiles * sum(clips)
         out.print(
             f"{recipe.vision_cache}: at most {most / 1e9:.3g} GB of encoded pictures",
             highlight=False,

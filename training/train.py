@@ -114,22 +114,30 @@ def draw_weights(recipe: Recipe, clips: Sequence[int]) -> list[float]:
     ]
 
 
+def clips_at_once(recipe: Recipe, processes: int) -> int:
+    """Of a process, in one pass."""
+    return recipe.micro_batch_size or max(1, recipe.batch_size // processes)
+
+
+def in_bfloat16(recipe: Recipe) -> bool:
+    """Whether passes are computed in bfloat16 here, whatever type the weights have."""
+    if recipe.precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return recipe.precision == "bfloat16"
+
+
 def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingArguments:
     """Trainer's settings for a recipe.
 
     Raises:
         InputError: the batch cannot be shared out evenly to so many processes.
     """
-    micro = recipe.micro_batch_size or max(1, recipe.batch_size // processes)
+    micro = clips_at_once(recipe, processes)
     if recipe.batch_size % (micro * processes):
         raise InputError(
             f"batch_size {recipe.batch_size} cannot be shared out to {processes} processes of {micro} clips "
             f"each; make it a multiple of {micro * processes}"
         )
-    cuda = torch.cuda.is_available()
-    bf16 = recipe.precision == "bfloat16" or (
-        recipe.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
-    )
     return TrainingArguments(
         output_dir=str(recipe.output / "checkpoints"),
         max_steps=steps,
@@ -156,8 +164,8 @@ def training_arguments(recipe: Recipe, steps: int, processes: int) -> TrainingAr
         remove_unused_columns=False,
         report_to=[],
         seed=recipe.seed,
-        use_cpu=not cuda,
-        bf16=bf16,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=in_bfloat16(recipe),
         fsdp=recipe.fsdp is not None,  # type: ignore[arg-type]
         fsdp_config=recipe.fsdp.model_dump() if recipe.fsdp else None,
         deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
@@ -235,6 +243,10 @@ def train(recipe: Recipe) -> Path:
                 f"{recipe.output}: the disk is full; make room and start again, it goes on from its last "
                 f"whole checkpoint"
             ) from None
+        if _is_out_of_memory(error):
+            raise LeoDriveError(
+                f"step {trainer.state.global_step + 1}: {_lighter(recipe, state.num_processes)}"
+            ) from None
         raise
     return finished
 
@@ -246,6 +258,22 @@ def _resume_from(checkpoints: Path) -> str | None:
 
 def _disk_is_full(error: Exception, folder: Path) -> bool:
     return "No space left" in str(error) or shutil.disk_usage(folder).free < 2**20
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # A CPU's allocator has no error of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _lighter(recipe: Recipe, processes: int) -> str:
+    """What a recipe that is too large for the memory may have instead."""
+    clips = clips_at_once(recipe, processes)
+    same = [
+        f"micro_batch_size: {clips // 2} (batch_size stays)" if clips > 1 else "",
+        "" if recipe.gradient_checkpointing else "gradient_checkpointing: true",
+    ]
+    again = f"start again with {' or '.join(filter(None, same))}, to go on; or " if any(same) else ""
+    return f"out of memory with {clips} clips at once; {again}use fewer frames or max_tiles"
 
 
 app = typer.Typer(add_completion=False)

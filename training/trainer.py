@@ -76,10 +76,28 @@ class TrainingModel(nn.Module):
             embeds = self.leo.embed(text.pop("input_ids"), None if text_alone else visual_tokens)
             if text_alone:
                 embeds = embeds + 0 * visual_tokens.sum()
-            losses["answer_loss"] = self.leo(
-                **text, inputs_embeds=embeds, num_items_in_batch=num_items_in_batch, use_cache=False
-            ).loss
+            losses["answer_loss"] = self._answer_loss(embeds, text.pop("labels"), num_items_in_batch, text)
         return losses
+
+    def _answer_loss(
+        self,
+        embeds: torch.Tensor,
+        labels: torch.Tensor,
+        answer_tokens: torch.Tensor | int | None,
+        text: dict[str, torch.Tensor],
+    ) -> torch.Tensor:
+        """Next-token cross-entropy, with logits only where an answer's token is learned.
+
+        Frames, questions and padding need none, and of a large vocabulary theirs would take gigabytes.
+        """
+        targets = labels[:, 1:]
+        learned = (targets != IGNORE).any(0).nonzero().squeeze(1)
+        logits = self.leo(**text, inputs_embeds=embeds, logits_to_keep=learned, use_cache=False).logits
+        wanted = targets[:, learned].flatten()
+        total = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), wanted, ignore_index=IGNORE, reduction="sum"
+        )
+        return total / ((wanted != IGNORE).sum() if answer_tokens is None else answer_tokens)
 
     def _unseen_tile(self) -> tuple[list[torch.Tensor] | None, list[torch.Tensor] | None]:
         """An empty tile: its pixels, or its features where pictures come encoded.

@@ -4,6 +4,7 @@ import torch
 
 from tests.model.tiny import noise_clip, tiny_leo
 from training.packing import IGNORE, collate, pack
+from training.trainer import TrainingModel
 
 TURNS = [
     ("Is there a vehicle ahead?", "Yes."),
@@ -102,3 +103,25 @@ def test_a_conversation_of_several_turns_is_learned_answer_by_answer():
     logprobs = alone.logits[0, :-1].log_softmax(-1)
     picked = [-float(logprobs[i - 1, packed.labels[i]]) for i in learned.nonzero()[:, 0].tolist()]
     assert abs(sum(picked) / len(picked) - float(alone.loss)) < 1e-5
+
+
+def test_only_answers_have_logits_and_the_loss_and_its_gradients_stay_the_same():
+    leo, processor, pixels, prefix, turns = packed_and_alone()
+    two = [pack(prefix, turns[:1]), pack(prefix, turns)]  # the first is padded
+    batch = collate(two, processor.tokenizer.pad_token_id)
+    shown = [torch.cat([p, p]) for p in pixels]
+    whole = leo(**batch, pixel_values=shown).loss
+    whole.backward()
+    expected = {name: p.grad.clone() for name, p in leo.named_parameters() if p.grad is not None}
+    leo.zero_grad()
+    widths = []
+    leo.get_output_embeddings().register_forward_hook(lambda _, given, out: widths.append(out.shape[1]))
+    loss = TrainingModel(leo, 1.0, 0.0)(pixels=shown, **batch)["answer_loss"]
+    loss.backward()
+    torch.testing.assert_close(loss, whole)
+    assert expected.keys() == {name for name, p in leo.named_parameters() if p.grad is not None}
+    for name, parameter in leo.named_parameters():
+        if name in expected:
+            torch.testing.assert_close(parameter.grad, expected[name], atol=1e-6, rtol=1e-4, msg=name)
+    learned = (batch["labels"][:, 1:] != IGNORE).any(0).sum()
+    assert widths == [learned] and learned < batch["labels"].shape[1] // 2

@@ -22,6 +22,7 @@ from tests.training.conftest import losses
 from training.recipe import read_recipe
 from training.run_folder import last_whole_checkpoint
 from training.train import train
+from training.trainer import TrainingModel
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -144,8 +145,6 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file):
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_path, recipe_file, monkeypatch):
-    from training.trainer import TrainingModel
-
     forward = TrainingModel.forward
 
     def broken(self, *args, **kwargs):
@@ -160,6 +159,29 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_pat
     assert last_whole_checkpoint(tmp_path / "run" / "checkpoints").name == "checkpoint-2"
     monkeypatch.undo()
     assert train(read_recipe(recipe_file())).is_dir()
+
+
+def test_too_little_memory_is_one_line_with_what_to_change_and_the_run_goes_on(
+    tmp_path, recipe_file, monkeypatch
+):
+    forward = TrainingModel.forward
+
+    def greedy(self, *args, **kwargs):
+        greedy.calls += 1
+        if greedy.calls > 3:
+            torch.empty(2**60, dtype=torch.uint8)
+        return forward(self, *args, **kwargs)
+
+    greedy.calls = 0
+    monkeypatch.setattr(TrainingModel, "forward", greedy)
+    with pytest.raises(
+        LeoDriveError, match=r"step 4: out of memory with 2 clips at once; .*micro_batch_size: 1 .*frames"
+    ):
+        train(read_recipe(recipe_file()))
+    monkeypatch.undo()
+    smaller = recipe_file(micro_batch_size=1, gradient_checkpointing=True)
+    assert train(read_recipe(smaller)).is_dir()
+    assert [step for step, *_ in losses(tmp_path / "run")][:4] == ["1", "2", "3", "4"]
 
 
 def test_a_learning_rate_far_too_high_is_one_clear_line(tmp_path, recipe_file):
