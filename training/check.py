@@ -15,10 +15,10 @@ from leo_drive.errors import InputError, some
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import out, progress
-from training.activations import activation_bytes
 from training.data import QuestionClips
 from training.labelled import LabelledFrames
 from training.lengths import Lengths, measure
+from training.memory import activation_bytes, state_bytes
 from training.new_model import NEW_MODELS
 from training.pictures import read_labels
 from training.recipe import Recipe
@@ -141,13 +141,8 @@ def _print_costs(recipe: Recipe, config: LeoConfig, clips: Sequence[int], shown:
         sizes = {part: sum(p.numel() for p in getattr(leo, part).parameters()) for part in _PARTS}
         choose_what_learns(leo, recipe)
     learning = sum(p.numel() for p in leo.parameters() if p.requires_grad)
-    bytes_a_weight = 4 if recipe.weights == "float32" else 2
     steps = total_steps(recipe, clips)
-    # Gradient and AdamW's two moments, in the weights' type and in float32.
-    states = learning * (bytes_a_weight + 8) + sum(sizes.values()) * bytes_a_weight
-    if recipe.quantize:
-        layers = [m for n, m in leo.language_model.named_modules() if n.endswith("_proj")]
-        states -= sum(layer.weight.numel() for layer in layers) * (bytes_a_weight - 0.5)  # four bits each
+    states = state_bytes(leo, recipe)
     flops = 2 * sizes["language_model"] * shown.tokens * (3 if "language_model" in recipe.train else 2)
     if recipe.vision_cache is None:
         patches = [b.grid**2 for b in config.branch_configs]

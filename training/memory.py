@@ -1,7 +1,7 @@
-"""What a step keeps in memory beside weights, gradients and optimizer: counted before anything is computed.
+"""What training takes of a device's memory, counted before anything is computed.
 
-The passes are run on the meta device, where tensors have shapes and no numbers, and autograd tells what it
-keeps for the backward pass.
+For activations, passes are run on the meta device, where tensors have shapes and no numbers, and autograd
+tells what it keeps for the backward pass.
 """
 
 from __future__ import annotations
@@ -14,6 +14,23 @@ from torch import nn
 
 from leo_drive.model import LeoForConditionalGeneration
 from leo_drive.model.branch import Branch
+from training.recipe import Recipe
+
+
+def state_bytes(leo: LeoForConditionalGeneration, recipe: Recipe) -> int:
+    """Weights, and for those that learn gradients and AdamW's two moments, each in their weight's type.
+
+    Args:
+        leo: with the recipe's low-rank additions, if it has them; they are kept in float32.
+    """
+    size = 4 if recipe.weights == "float32" else 2
+    total = 0.0
+    for name, parameter in leo.named_parameters():
+        each = 4.0 if "lora_" in name else size
+        if recipe.quantize and name.startswith("language_model.") and "_proj.base_layer." in name:
+            each = 0.5
+        total += parameter.numel() * each * (4 if parameter.requires_grad else 1)
+    return round(total)
 
 
 def activation_bytes(

@@ -5,7 +5,7 @@ import torch
 
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
-from training.activations import activation_bytes, kept_for_backward
+from training.memory import activation_bytes, kept_for_backward
 from training.packing import IGNORE
 from training.trainer import TrainingModel, freeze_all_but
 
