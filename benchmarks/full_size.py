@@ -9,8 +9,8 @@ additions, packed questions and gradient checkpointing, beside what `training.tr
 
 from __future__ import annotations
 
-import resource
 import time
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -83,11 +83,20 @@ def new_leo(llm: str, frames: int, device: str) -> Leo:
     return Leo(model, LeoProcessor(tokenizer, config), f"leo with {llm}")
 
 
+def forget_peak(device: str) -> None:
+    """From here on `peak` is about what follows."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak(device: str) -> float:
-    """Most memory so far, in GiB: of the GPU, or of this whole process."""
+    """Most memory, in GiB: of the GPU, or of this whole process."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / GIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
 
 
 def training_step(leo: Leo, clip: Clip, questions: list[str]) -> tuple[float, float]:
@@ -153,6 +162,7 @@ def main(
     print(f"{questions} questions about {frames} frames, {tokens} tokens each: {seconds:.2f} s ({parts})")
     print(f"memory at the most {peak(device):.2f} GiB")
     leo._prefixes.clear()
+    forget_peak(device)
     seconds, estimated = training_step(leo, clip, asked)
     print(f"a training step on them: {seconds:.2f} s")
     print(f"memory at the most {peak(device):.2f} GiB, estimated {estimated:.2f} beside the library")
