@@ -17,7 +17,7 @@ import leo_drive
 from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
 from leo_drive.evaluation.page import between, hundredths
-from leo_drive.evaluation.scores import NAMES
+from leo_drive.evaluation.scores import NAMES, what_is_missing
 from leo_drive.files import replacing
 
 REPORT, PAGE = "report.json", "report.html"
@@ -52,10 +52,9 @@ def print_scores(report: Mapping[str, Any], console: Console) -> None:
     """Every score, times 100, with its interval, or why it is missing."""
     table = Table("score, times 100", "", "95 % interval")
     for name, score in report.get("scores", {}).items():
-        why = between(score.get("interval")) or escape(score.get("missing", ""))
-        table.add_row(NAMES[name], hundredths(score["score"]), why)
+        table.add_row(NAMES[name], hundredths(score["score"]), between(score.get("interval")))
     console.print(table)
-    for line in report.get("notes", []):
+    for line in (*what_is_missing(report), *report.get("notes", [])):
         console.print(line, highlight=False, markup=False)
 
 

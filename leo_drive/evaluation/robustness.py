@@ -170,10 +170,10 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
     console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
     if found["mean_kept"] is None:
         console.print(NOTHING_TO_KEEP, highlight=False)
-    kind_column = Column("kind", overflow="fold", min_width=10)
-    gains = Table(
-        kind_column, "questions", "plain", "blind", "gain over blind", "last frame", "temporal gain"
-    )
+    # Names stay whole; where kinds are whole questions, these are folded.
+    widest = min(16, max(map(len, found["kinds"]), default=0))
+    kind_column = Column("kind", overflow="fold", min_width=widest)
+    gains = Table(kind_column, "asked", "plain", "blind", "gain over\nblind", "last\nframe", "temporal\ngain")
     rows = [*((escape(kind), row, "") for kind, row in found["kinds"].items())]
     for kind, row, style in [*rows, (f"mean of {len(rows)}", {**found, "questions": ""}, "bold")]:
         scores, ends = row["balanced_accuracy"], row["intervals"]

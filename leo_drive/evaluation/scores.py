@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,12 @@ NAMES = {
     "chatgpt": "ChatGPT",
 }
 """How scores are called on a page; as fractions in JSON, times 100 for people, as papers have them."""
+
+
+def what_is_missing(report: Mapping[str, Any]) -> list[str]:
+    """A line for each score that a report has no value of, and why."""
+    scores = report.get("scores", {})
+    return [f"{NAMES[name]}: {s['missing']}" for name, s in scores.items() if s.get("missing")]
 
 
 @dataclass(frozen=True)

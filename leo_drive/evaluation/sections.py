@@ -23,7 +23,7 @@ from leo_drive.evaluation.page import (
     table_html,
     text_html,
 )
-from leo_drive.evaluation.scores import NAMES
+from leo_drive.evaluation.scores import NAMES, what_is_missing
 
 SHOWN = 10
 """Mistakes of a sort that are shown."""
@@ -35,12 +35,12 @@ Frames = Callable[[str], Sequence[Image.Image]]
 def scores_section(report: Mapping[str, Any]) -> Section:
     """Every score with its interval, and what could not be computed."""
     rows = [
-        (NAMES[name], hundredths(s["score"]), between(s.get("interval")) or s.get("missing", ""))
+        (NAMES[name], hundredths(s["score"]), between(s.get("interval")))
         for name, s in report["scores"].items()
     ]
     html = "".join(text_html(line, "warning") for line in report["warnings"])
     html += table_html(["score, times 100", "", "95 % interval"], rows)
-    html += "".join(text_html(line, "faint") for line in report["notes"])
+    html += "".join(text_html(line, "faint") for line in (*what_is_missing(report), *report["notes"]))
     return Section("Scores", html)
 
 
@@ -122,6 +122,7 @@ def _kinds_plot(closed: Mapping[str, Any], blind: Mapping[str, Any] | None) -> s
         axes.plot(behind, places, "|", color="#d9822b", markersize=11, markeredgewidth=2, label="blind")
     axes.set_yticks(list(places), [name.replace("$", r"\$") for name in names])
     axes.set_xlim(0, 1)
+    axes.margins(y=0.01)
     axes.set_xlabel("balanced accuracy, with its 95 % interval")
     axes.legend(loc="lower right", frameon=False)
     return figure_html(drawn, "balanced accuracy by kind")
