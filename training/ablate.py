@@ -25,7 +25,7 @@ from training.drives import check_real
 
 _HOUR = 3600
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import torch
 from rich.table import Table
 
 from leo_drive.data.check import check_examples
+from leo_drive.data.example import Example
 from leo_drive.errors import InputError, some
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
@@ -98,8 +100,16 @@ def _check_files(sources: Sequence[LabelledFrames | QuestionClips]) -> list[str]
             report = check_examples(source.examples, full=True, one_size=False, progress=update)
         first, *wrong = report.lines()
         out.print(f"{root}: {first}", highlight=False, markup=False)
+        out.print(_sample(source.examples[0]), highlight=False, markup=False)
         problems += [f"{root}: {line}" for line in wrong or _check_label_maps(source)]
     return problems
+
+
+def _sample(example: Example) -> str:
+    """One question and its answer, as it will be learned."""
+    turn = example.conversations[0][0]
+    question, answer = (shorten(text, 90, placeholder=" ...") for text in (turn.question, turn.answer))
+    return f"  such as {example.example_id}: {question} -> {answer}"
 
 
 def _check_label_maps(source: LabelledFrames | QuestionClips) -> list[str]:

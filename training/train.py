@@ -276,7 +276,7 @@ def _lighter(recipe: Recipe, processes: int) -> str:
     return f"out of memory with {clips} clips at once; {again}use fewer frames or max_tiles"
 
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()

@@ -24,6 +24,9 @@ def test_it_tells_what_there_is_and_what_it_takes(recipe_file, capsys, drives):
     assert f"{drives}: 6 examples" in out and "nothing missing" in out
     assert "1 frames and 1.0 tiles x 8 tokens an example" in out and "(synthetic-0-train-" in out
     assert "4 steps of 2 clips" in out and "GiB for weights" in out
+    assert "GiB for activations, 2 of the largest clips at once" in out
+    first = read_lingoqa(drives)[0].questions[0]
+    assert f"such as synthetic-0-train-000000: {first.question} -> {first.answer}" in out
     assert "nothing is wrong" in out
     out = checked(recipe_file(train=["branches"], answer_weight=0), capsys)
     assert "6 pictures with label maps" in out
