@@ -28,6 +28,7 @@ from training.ablate_plan import DATA, REAL
 from training.ablate_study import Line, Study, Trial, built_config, same_encoders
 from training.drives import draw, split_real
 from training.new_model import NEW_MODELS
+from training.sharing import Shared, alone
 from training.start import texts
 from training.train import train
 
@@ -38,13 +39,14 @@ Result = dict[str, Any]
 def run_study(study: Study, real: Path | None, done: Callable[[list[Result]], object]) -> list[Result]:
     """Everything that is missing, then the results of all trials.
 
-    What is finished is not done again, here or in another ablation with the same output folder; training that
-    was stopped goes on from its last checkpoint, and measuring from its last clip.
+    What is finished is not done again, here or in another ablation with the same output folder, which may be
+    running too; training that was stopped goes on from its last checkpoint, measuring from its last clip.
 
     Args:
         real: real drives in the layout of datasets/lingoqa_camvid, when the study was opened for them.
         done: called with the results so far, after each trial.
     """
+    caches = {folder: Shared(folder) for folder in {trial.vision_cache for trial in study.trials}}
     draw_all(study, real)
     results: list[Result] = []
     for number, trial in enumerate(study.trials, start=1):
@@ -53,7 +55,7 @@ def run_study(study: Study, real: Path | None, done: Callable[[list[Result]], ob
         results += [measure(trial, part, where) for part in trial.parts]
         done(results)
         if all(later.vision_cache != trial.vision_cache for later in study.trials[number:]):
-            shutil.rmtree(trial.vision_cache, ignore_errors=True)
+            caches[trial.vision_cache].leave()
     return results
 
 
@@ -61,22 +63,27 @@ def draw_all(study: Study, real: Path | None) -> None:
     """The drives that are not there yet."""
     for name, drawn in study.plan.draw.items():
         folder = study.out / DATA / drawn.folder(name)
-        draw(folder, drawn.clips, drawn.frames, drawn.labels, drawn.split, drawn.size)
+        with alone(folder):
+            draw(folder, drawn.clips, drawn.frames, drawn.labels, drawn.split, drawn.size)
     if real is not None and study.real is not None:
-        split_real(real, study.real.removeprefix(f"{REAL}-"), study.out / DATA / study.real)
+        folder = study.out / DATA / study.real
+        with alone(folder):
+            split_real(real, study.real.removeprefix(f"{REAL}-"), folder)
 
 
 def make(study: Study, trial: Trial, where: str) -> None:
     """The trial's model, stage by stage."""
     for line in trial.lines:
-        start_model(study, line, trial.seed)
+        with alone(line.start):
+            start_model(study, line, trial.seed)
         for stage in line.stages:
-            if stage.finished:
-                continue
-            out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
-            train(stage.recipe)
-            # What only a stopped run needs would fill the disk.
-            shutil.rmtree(stage.recipe.output / "checkpoints")
+            with alone(stage.recipe.output):
+                if stage.finished:
+                    continue
+                out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
+                train(stage.recipe)
+                # What only a stopped run needs would fill the disk.
+                shutil.rmtree(stage.recipe.output / "checkpoints")
 
 
 def start_model(study: Study, line: Line, seed: int) -> None:
@@ -114,9 +121,10 @@ def measure(trial: Trial, part: str, where: str) -> Result:
     """
     root, folder = trial.parts[part]
     path = folder / "result.json"
-    if not path.is_file():
-        out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
-        write_json(path, _measured(trial, root, writable_folder(folder)))
+    with alone(folder):
+        if not path.is_file():
+            out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
+            write_json(path, _measured(trial, root, writable_folder(folder)))
     read = json.loads(path.read_text(encoding="utf-8"))
     return {"variant": trial.variant, "seed": trial.seed, "part": part, "answers": str(folder), **read}
 
