@@ -22,7 +22,6 @@ from training.ablate_plan import ABLATIONS, named_ablations
 from training.ablate_report import summary, write_results
 from training.ablate_run import draw_all, start_model
 from training.ablate_study import open_study
-from training.sharing import Shared
 from training.train import train
 
 ROOT = Path(__file__).parent.parent.parent
@@ -298,44 +297,6 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     assert "everything is there" in run(rehearse=True)
     assert models == {path: path.stat().st_mtime_ns for path in models}
     assert (results / "results.csv").read_bytes() == before
-
-
-def test_two_at_once_share_what_they_have_in_common(tmp_path, plan):
-    whole = ablation(tmp_path)
-    (tmp_path / "other.yaml").write_text(
-        yaml.safe_dump({**FROZEN_OR_NOT, "variants": [*FROZEN_OR_NOT["variants"][::-1]]})
-    )
-    out = tmp_path / "out"
-    options = ["--recipe", plan, "--seeds", "1", "--out", str(out), "--no-rehearse"]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "training.ablate", table, *options],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for table in (whole, str(tmp_path / "other.yaml"))
-    ]
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    # Of four stages each is trained by one of them, and each pass over the questions made once.
-    assert "".join(said).count(" steps\n") - 2 == 4, said
-    assert "".join(said).count(": measuring on generated") == 2, said
-    rows = [pd.read_csv(out / name / "results.csv").set_index("variant") for name in ("ablation", "other")]
-    pd.testing.assert_frame_equal(rows[0], rows[1].loc[rows[0].index])
-    assert not list(out.glob("vision_cache/*/"))
-
-
-def test_a_folder_in_use_stays_until_the_last_has_left(tmp_path):
-    folder = tmp_path / "cache"
-    first, second = Shared(folder), Shared(folder)
-    (folder / "encodings").mkdir(parents=True)
-    first.leave()
-    assert folder.is_dir()
-    second.leave()
-    assert not folder.exists()
 
 
 def test_variants_start_from_given_encoders_and_the_language_model_of_all(tmp_path, plan, monkeypatch):
