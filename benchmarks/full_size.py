@@ -161,7 +161,7 @@ def main(
     parts = ", ".join(f"{name} {spent:.2f} s" for name, spent in answers[0].timings.items())
     print(f"{questions} questions about {frames} frames, {tokens} tokens each: {seconds:.2f} s ({parts})")
     print(f"memory at the most {peak(device):.2f} GiB")
-    leo._prefixes.clear()
+    leo = Leo(leo.model, leo.processor, leo.name)  # the other one keeps the clip's prefix
     forget_peak(device)
     seconds, estimated = training_step(leo, clip, asked)
     print(f"a training step on them: {seconds:.2f} s")

@@ -30,6 +30,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def describe(error: BaseException) -> str:
+    """Any error on one line: of ours the message, of another library's its type too.
+
+    Example:
+        >>> describe(InputError("a.mp4: is empty")), describe(KeyError("width")), describe(KeyError())
+        ('a.mp4: is empty', "KeyError: 'width'", 'KeyError')
+    """
+    said, kind = one_line(error), type(error).__name__
+    return said if isinstance(error, LeoDriveError) or said == kind else f"{kind}: {said}"
+
+
 SHOWN = 3
 """How many of many names a message has; the others are counted."""
 

@@ -15,9 +15,12 @@ from leo_drive.terminal import out
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here for the same path. The system lets go when a process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    """Wait until no other process is in here for the same path. The system lets go when a process ends.
+
+    Args:
+        path: FOLDER/what/name, of the folder that runs share; locks lie in FOLDER/.locks.
+    """
+    lock = FileLock(_beside(path, ".lock"))
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -33,7 +36,7 @@ class Shared:
     """A folder that is there as long as a run uses it, or is to go on with it after it was stopped."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.users = folder, folder.with_name(f".{folder.name}.users")
+        self.folder, self.users = folder, _beside(folder, ".users")
         with alone(folder):
             self.users.mkdir(parents=True, exist_ok=True)
             self._used = FileLock(self.users / f"{uuid4().hex}.lock")
@@ -46,6 +49,12 @@ class Shared:
             if all(_is_free(FileLock(path)) for path in self.users.glob("*.lock")):
                 shutil.rmtree(self.users)
                 shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    locks = path.parent.parent / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return locks / f"{path.parent.name}-{path.name}{ending}"
 
 
 def _is_free(lock: FileLock) -> bool:

@@ -268,8 +268,9 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _lighter(recipe: Recipe, processes: int) -> str:
     """What a recipe that is too large for the memory may have instead."""
     clips = clips_at_once(recipe, processes)
+    fewer = next((n for n in range(clips // 2, 0, -1) if recipe.batch_size % (n * processes) == 0), None)
     same = [
-        f"micro_batch_size: {clips // 2} (batch_size stays)" if clips > 1 else "",
+        f"micro_batch_size: {fewer} (batch_size stays)" if fewer else "",
         "" if recipe.gradient_checkpointing else "gradient_checkpointing: true",
     ]
     again = f"start again with {' or '.join(filter(None, same))}, to go on; or " if any(same) else ""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Job, plan
-from leo_drive.annotation.log import Broken, Cut, Message, Opened, Task, describe
+from leo_drive.annotation.log import Broken, Cut, Message, Opened, Task
 from leo_drive.annotation.shares import Key, Share
 from leo_drive.annotation.windows import Window
 from leo_drive.clips.clip import Clip
+from leo_drive.errors import describe
 from leo_drive.inference.many import PreparedClip, Preparer
 from leo_drive.model import LeoProcessor
 

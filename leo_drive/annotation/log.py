@@ -18,7 +18,7 @@ from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.samplers import frame_differences
 from leo_drive.clips.scenes import THUMBNAIL_SIZE, detect_scene_changes
 from leo_drive.clips.source import Source, check_camera
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import describe
 
 logger = logging.getLogger("leo_drive")
 
@@ -128,14 +128,6 @@ def cut_log(task: Task) -> Iterator[Message]:
     except Exception as error:  # closing it
         logger.debug("%s: %s", task.entry.name, error)
     yield Finished()
-
-
-def describe(error: BaseException) -> str:
-    """An error as the one line that the table keeps."""
-    text = " ".join(str(error).split())
-    if isinstance(error, LeoDriveError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ NOTHING_TO_KEEP = "kept is a dash: the interval of the gain over grey frames doe
 _ROOM = 120
 """Columns of a terminal that has room for intervals."""
 
+_NAME = 17
+"""Letters that the name of a kind has fewer of; kinds that are whole questions have more."""
+
 
 def read_corruptions(text: str) -> tuple[str, ...]:
     """The corruptions that `--corrupt` names, in the order in which they are shown.
@@ -171,9 +174,9 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
     if found["mean_kept"] is None:
         console.print(NOTHING_TO_KEEP, highlight=False)
     # Names stay whole; where kinds are whole questions, these are folded.
-    widest = min(16, max(map(len, found["kinds"]), default=0))
-    kind_column = Column("kind", overflow="fold", min_width=widest)
-    gains = Table(kind_column, "asked", "plain", "blind", "gain over\nblind", "last\nframe", "temporal\ngain")
+    names = all(len(kind) < _NAME for kind in found["kinds"])
+    kind_column = Column("kind", overflow="fold", min_width=10, no_wrap=names)
+    gains = Table(kind_column, "asked", "plain", "blind", "gain over blind", "last frame", "temporal gain")
     rows = [*((escape(kind), row, "") for kind, row in found["kinds"].items())]
     for kind, row, style in [*rows, (f"mean of {len(rows)}", {**found, "questions": ""}, "bold")]:
         scores, ends = row["balanced_accuracy"], row["intervals"]

@@ -100,7 +100,7 @@ def test_everything_in_one_report_also_after_a_stop(network, part, tmp_path):
     console = Console(width=160)
     with console.capture() as shown:
         print_extras(report, console)
-    for words in ("strength 3", "temporal", "negations contradict", "expected calibration error"):
+    for words in ("strength 3", "gain over blind", "negations contradict", "expected calibration error"):
         assert words in shown.get()
 
 

@@ -7,22 +7,14 @@ import torch
 from segment_anything.modeling import ImageEncoderViT
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
+from benchmarks.full_size import LANGUAGE_MODELS
 from leo_drive.model import BranchConfig, LeoConfig, LeoForConditionalGeneration
 from leo_drive.model.branch import Branch, unshuffle
 from leo_drive.model.checkpoints import SEGMENT_ANYTHING_NAMES, rename, split_wqkv
 from leo_drive.model.fusion import FUSIONS
 from tests.model.tiny import noise_clip, tiny_config, tiny_leo
 
-LLAMA_7B = {
-    "model_type": "llama",
-    "vocab_size": 92553,
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 32768,
-}
+LLAMA_7B = {**LANGUAGE_MODELS["internlm2-7b"], "max_position_embeddings": 32768}
 
 
 def inputs_of(processor, frames=2, text="What should the driver do?"):

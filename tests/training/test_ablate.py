@@ -271,7 +271,7 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     assert first.stat().st_mtime_ns == written and "stage1, 4 steps" in said
     steps = pd.read_csv(stopped / "log.csv").step
     assert steps.max() == 12 and steps.is_unique
-    assert not list(out.glob("models/*/checkpoints")) and not list(out.glob("vision_cache/*/"))
+    assert not list(out.glob("models/*/checkpoints")) and not list((out / "vision_cache").iterdir())
     results = out / "ablation"
     rows = pd.read_csv(results / "results.csv")
     assert list(rows.variant) == ["frozen", "learning"] * 2 and list(rows.seed) == [0, 0, 1, 1]

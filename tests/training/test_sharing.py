@@ -12,7 +12,7 @@ from training.sharing import Shared
 
 
 def test_a_folder_in_use_stays_until_the_last_has_left(tmp_path):
-    folder = tmp_path / "cache"
+    folder = tmp_path / "vision_cache" / "given"
     first, second = Shared(folder), Shared(folder)
     (folder / "encodings").mkdir(parents=True)
     first.leave()

@@ -13,7 +13,7 @@ from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from leo_drive.errors import InputError, LeoDriveError, one_line
+from leo_drive.errors import InputError, LeoDriveError, describe, one_line
 from leo_drive.model.checkpoints.branches import internvit_branch, refuse_other_values, sam_branch
 from leo_drive.model.checkpoints.internlm2 import internlm2_to_llama
 from leo_drive.model.checkpoints.internvl import INTERNVL_FIXED
@@ -95,10 +95,7 @@ def _building(what: str) -> Iterator[None]:
     except LeoDriveError:
         raise
     except Exception as error:
-        said = one_line(error)
-        raise InputError(
-            f"{what}: configuration and weights give no model: {type(error).__name__}: {said:.300}"
-        ) from None
+        raise InputError(f"{what}: configuration and weights give no model: {describe(error):.320}") from None
 
 
 def guessed_image_token(config: Mapping[str, Any]) -> int:
