@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leo_drive.errors import InputError
+from filelock import FileLock, Timeout
+
+from leo_drive.errors import InputError, LeoDriveError
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
@@ -43,3 +46,65 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes, out: Path) -> None:
+    """Write a file so that it is there as a whole or not at all, also after a power cut.
+
+    Args:
+        out: the folder of the run, for the message.
+
+    Raises:
+        LeoDriveError: the disk is full, or cannot be written to.
+    """
+    with said_in_one_line(out):
+        with replacing(path) as begun, begun.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def said_in_one_line(out: Path) -> Iterator[None]:
+    """What a disk can refuse, with the cure."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LeoDriveError(
+                f"{out}: the disk is full; make room and run the same command again: it goes on from here"
+            ) from None
+        raise LeoDriveError(
+            f"{out}: cannot be written to ({error.strerror}); mend that and run the same command again"
+        ) from None
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder. The system lets go of the lock when a run ends, however it ends.
+
+    Raises:
+        InputError: another run is in there.
+    """
+    lock, owner = FileLock(out / ".lock"), out / ".owner"
+    with said_in_one_line(out):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "a process"
+            raise InputError(
+                f"{out}: another run is writing here ({who}); wait for it, or choose another folder"
+            ) from None
+    try:
+        write_whole(owner, f"process {os.getpid()} on {os.uname().nodename}".encode(), out)
+        yield
+    finally:
+        # While it is still held: whoever opened the file before sees that it is gone, and is refused.
+        for path in (owner, Path(lock.lock_file)):
+            path.unlink(missing_ok=True)
+        lock.release()

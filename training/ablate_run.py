@@ -16,7 +16,7 @@ from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
 from leo_drive.evaluation.closed import score_table
-from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
 from leo_drive.files import writable_folder
@@ -133,16 +133,18 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
     leo = load(trial.model)
     examples = infer_kinds(read_lingoqa(root))
     asked = [asked_once(example) for example in examples]
-    kept = PartialAnswers(folder / "answers.partial.jsonl", what_answers_depend_on(leo, asked))
     shown: dict[str, Show] = {"seeing": lambda clip: clip, "blind": grey_clip}
-    with progress(f"measuring on {root}") as update:
-        answers = answer_examples(leo, asked, shown, kept, root.name, update)
-    tables = {name: question_table(examples, said) for name, said in answers.items()}
-    closed, blind = (score_table(tables[name]) for name in shown)
-    if closed is None or blind is None:
-        raise InputError(f"{root}: none of its questions is closed; ablations are measured on closed ones")
-    (folder / QUESTIONS).write_text(to_csv(tables["seeing"]), encoding="utf-8")
-    kept.remove()
+    about = what_answers_depend_on(leo, asked)
+    with kept_answers(folder / "answers.partial.jsonl", about) as kept:
+        with progress(f"measuring on {root}") as update:
+            answers = answer_examples(leo, asked, shown, kept, root.name, update)
+        tables = {name: question_table(examples, said) for name, said in answers.items()}
+        closed, blind = (score_table(tables[name]) for name in shown)
+        if closed is None or blind is None:
+            raise InputError(
+                f"{root}: none of its questions is closed; ablations are measured on closed ones"
+            )
+        (folder / QUESTIONS).write_text(to_csv(tables["seeing"]), encoding="utf-8")
     return {
         "questions": closed["questions"],
         "accuracy": closed["accuracy"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,7 @@ from leo_drive.data.check import check_examples
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation.partial import weights_hash
 from leo_drive.evaluation.table import fingerprint
-from leo_drive.files import writable_folder
+from leo_drive.files import locked, writable_folder
 from leo_drive.inference import Leo
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import one_line_errors, out, progress
@@ -176,7 +177,8 @@ def train(recipe: Recipe) -> Path:
     """Run the stage, or go on where it stopped, and return the finished model's folder.
 
     Raises:
-        InputError: the recipe, its model or its data cannot be used, or DeepSpeed is not installed.
+        InputError: the recipe, its model or its data cannot be used, DeepSpeed is not installed, or another
+            run is in the recipe's output folder.
         LeoDriveError: a loss that is not a number, or a disk that is full.
     """
     if recipe.deepspeed and not find_spec("deepspeed"):
@@ -189,6 +191,11 @@ def train(recipe: Recipe) -> Path:
         )
     set_seed(recipe.seed)
     writable_folder(recipe.output)
+    with locked(recipe.output) if state.is_main_process else nullcontext():
+        return _train(recipe, state)
+
+
+def _train(recipe: Recipe, state: PartialState) -> Path:
     begun = has_begun(recipe)
     leo, processor = start_model(recipe)
     cache = VisionCache.of(recipe.vision_cache, leo) if recipe.vision_cache else None

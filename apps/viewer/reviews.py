@@ -18,13 +18,14 @@ import pandas as pd
 from leo_drive.annotation.export import export_rows
 from leo_drive.annotation.manifest import Manifest
 from leo_drive.annotation.pictures import Pictures, remember_logs
-from leo_drive.annotation.store import SCHEMA, said_in_one_line
+from leo_drive.annotation.store import SCHEMA
 from leo_drive.annotation.table import Table
 from leo_drive.annotation.values import value_of
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.lingoqa import RATE
 from leo_drive.data.lingoqa import read_part
 from leo_drive.errors import InputError
+from leo_drive.files import said_in_one_line
 
 MARKS = "marks.jsonl"
 """Beside the table: a line a mark, the last one of an answer holds."""

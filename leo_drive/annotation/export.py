@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leo_drive.annotation.store import said_in_one_line
 from leo_drive.errors import InputError
+from leo_drive.files import said_in_one_line
 
 
 def export_rows(form: str, rows: pd.DataFrame, out: str | Path, to: str | Path) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 import leo_drive
 from leo_drive.annotation.job import Job
 from leo_drive.annotation.questions import Question, QuestionSet
-from leo_drive.annotation.store import write_whole
 from leo_drive.errors import InputError
+from leo_drive.files import write_whole
 
 FORMAT = 1
 _PACKAGES = ("torch", "transformers", "timm", "av", "pillow", "numpy", "pyarrow")

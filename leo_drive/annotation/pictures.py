@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from leo_drive.annotation.log import View
-from leo_drive.annotation.store import write_whole
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.source import Source
 from leo_drive.errors import InputError
+from leo_drive.files import write_whole
 
 _LOGS = "logs.json"
 

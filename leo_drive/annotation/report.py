@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from leo_drive.annotation.pictures import Pictures
-from leo_drive.annotation.store import write_whole
 from leo_drive.annotation.table import Table
 from leo_drive.errors import InputError
+from leo_drive.files import write_whole
 
 _EXAMPLES, _LOGS, _PICTURE_WIDTH = 12, 100, 240
 _COLOURS = ("#0f62b0", "#d9822b", "#2f9e62", "#b03a6b", "#6b5bd2", "#2aa5b8", "#8a8f2f", "#c0504d")

@@ -14,11 +14,11 @@ from leo_drive.annotation.job import Job, check_fits
 from leo_drive.annotation.manifest import Manifest
 from leo_drive.annotation.pictures import remember_logs
 from leo_drive.annotation.shares import Share
-from leo_drive.annotation.store import Done, Row, Store, locked
+from leo_drive.annotation.store import Done, Row, Store
 from leo_drive.annotation.tally import Tally
 from leo_drive.annotation.workers import Answered, Local, Workers, Working
 from leo_drive.clips.discovery import LogEntry
-from leo_drive.files import writable_folder
+from leo_drive.files import locked, said_in_one_line, writable_folder
 from leo_drive.inference import Leo
 
 BLOCK_LOGS = 32
@@ -59,6 +59,7 @@ def annotate(
     """
     store = Store(writable_folder(out))
     with ExitStack() as stack:
+        stack.enter_context(said_in_one_line(store.out))
         stack.enter_context(locked(store.out))
         manifest = Manifest(store.out)
         job = replace(job, questions=manifest.check(job, add))

@@ -8,8 +8,7 @@ import pandas as pd
 
 from leo_drive.annotation.export import answered
 from leo_drive.annotation.export_lingoqa import windows
-from leo_drive.annotation.store import said_in_one_line
-from leo_drive.files import writable_folder
+from leo_drive.files import said_in_one_line, writable_folder
 from leo_drive.inference.answer import Answer
 from leo_drive.picture import answers_picture
 

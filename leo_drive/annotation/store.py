@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
-from leo_drive.errors import InputError, LeoDriveError, one_line
-from leo_drive.files import replacing
+from leo_drive.errors import InputError, one_line
+from leo_drive.files import said_in_one_line, write_whole
 
 Row = dict[str, Any]
 
@@ -177,66 +174,6 @@ class Store:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         write_whole(path, buffer.getvalue(), self.out)
-
-
-def write_whole(path: Path, content: bytes, out: Path) -> None:
-    """Write a file so that it is there as a whole or not at all, also after a power cut.
-
-    Args:
-        out: the folder of the run, for the message.
-
-    Raises:
-        LeoDriveError: the disk is full, or cannot be written to.
-    """
-    with said_in_one_line(out):
-        with replacing(path) as begun, begun.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-@contextmanager
-def said_in_one_line(out: Path) -> Iterator[None]:
-    """What a disk can refuse, with the cure."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LeoDriveError(
-                f"{out}: the disk is full; make room and run the same command again: it goes on from here"
-            ) from None
-        raise LeoDriveError(
-            f"{out}: cannot be written to ({error.strerror}); mend that and run the same command again"
-        ) from None
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder. The system lets go of the lock when a run ends, however it ends.
-
-    Raises:
-        InputError: another run is in there.
-    """
-    lock, owner = FileLock(out / ".lock"), out / ".owner"
-    with said_in_one_line(out):
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "a process"
-            raise InputError(
-                f"{out}: another run is writing here ({who}); wait for it, or choose another folder"
-            ) from None
-        try:
-            write_whole(owner, f"process {os.getpid()} on {os.uname().nodename}".encode(), out)
-            yield
-        finally:
-            owner.unlink(missing_ok=True)
-            lock.release()
 
 
 def _storable(row: Row) -> Row:

@@ -21,7 +21,7 @@ from leo_drive.evaluation.calibration import (
     reliability,
     reliability_figure,
 )
-from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write, write_json
 from leo_drive.evaluation.table import question_table
 from leo_drive.inference import Leo
@@ -57,32 +57,31 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
             f"give a larger part"
         )
     check_pictures(examples, str(part))
-    kept = PartialAnswers(out_dir / PARTIAL, what_answers_depend_on(leo, examples))
-    source = part_table(part).parent.name
-    answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
-    table = question_table(examples, answers["calibration"])
-    right = [bool(value) for value in table["correct"]]
-    given = [float(value) for value in table["confidence"]]
-    before = leo.model.config.confidence_temperature
-    logs = [before * math.log(max(value, _LEAST)) for value in given]
-    try:
-        temperature = fit_temperature(logs, right)
-        others = held_out_temperatures(logs, right, [int(i) for i in table["segment_id"].factorize()[0]])
-    except ValueError as error:
-        raise InputError(f"{part}: {error}: no temperature can be fitted; give another part") from None
-    report: dict[str, Any] = {
-        "model": leo.name,
-        "part": str(part),
-        "clips": len(examples),
-        "questions": len(table),
-        "temperature": temperature,
-        "temperature_before": before,
-        "before": reliability(given, right),
-        "after": reliability([math.exp(m / t) for m, t in zip(logs, others, strict=True)], right),
-    }
-    reliability_figure({n: report[n] for n in ("before", "after")}).savefig(out_dir / PLOT, dpi=110)
-    write_json(out_dir / REPORT, report)
-    kept.remove()
+    with kept_answers(out_dir / PARTIAL, what_answers_depend_on(leo, examples)) as kept:
+        source = part_table(part).parent.name
+        answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
+        table = question_table(examples, answers["calibration"])
+        right = [bool(value) for value in table["correct"]]
+        given = [float(value) for value in table["confidence"]]
+        before = leo.model.config.confidence_temperature
+        logs = [before * math.log(max(value, _LEAST)) for value in given]
+        try:
+            temperature = fit_temperature(logs, right)
+            others = held_out_temperatures(logs, right, [int(i) for i in table["segment_id"].factorize()[0]])
+        except ValueError as error:
+            raise InputError(f"{part}: {error}: no temperature can be fitted; give another part") from None
+        report: dict[str, Any] = {
+            "model": leo.name,
+            "part": str(part),
+            "clips": len(examples),
+            "questions": len(table),
+            "temperature": temperature,
+            "temperature_before": before,
+            "before": reliability(given, right),
+            "after": reliability([math.exp(m / t) for m, t in zip(logs, others, strict=True)], right),
+        }
+        reliability_figure({n: report[n] for n in ("before", "after")}).savefig(out_dir / PLOT, dpi=110)
+        write_json(out_dir / REPORT, report)
     return report
 
 

@@ -29,7 +29,7 @@ from leo_drive.evaluation.challenge import Challenge
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.page import Section, page, table_html
-from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, check_apart, match
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
@@ -72,21 +72,19 @@ def evaluate_challenge(
     check_pictures(challenge.examples, str(challenge.path))
     out.mkdir(parents=True, exist_ok=True)
     about = what_answers_depend_on(leo, challenge.examples)
-    kept = PartialAnswers(out / PARTIAL, about)
-    name = challenge.path.stem
-    answers = answer_examples(leo, challenge.examples, {_PASS: lambda clip: clip}, kept, name, progress)[
-        _PASS
-    ]
-    table = question_table(challenge.examples, answers, name)
-    made_by = {
-        "model": leo.name,
-        "model_hash": about["weights"],
-        "cameras": ", ".join(challenge.examples[0].names or ()),
-        "dtype": str(leo.model.dtype).removeprefix("torch."),
-        "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
-    }
-    report = _finish(challenge, table, made_by, out, leo.name, command)
-    kept.remove()
+    with kept_answers(out / PARTIAL, about) as kept:
+        name = challenge.path.stem
+        passes = {_PASS: lambda clip: clip}
+        said = answer_examples(leo, challenge.examples, passes, kept, name, progress)
+        table = question_table(challenge.examples, said[_PASS], name)
+        made_by = {
+            "model": leo.name,
+            "model_hash": about["weights"],
+            "cameras": ", ".join(challenge.examples[0].names or ()),
+            "dtype": str(leo.model.dtype).removeprefix("torch."),
+            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+        }
+        report = _finish(challenge, table, made_by, out, leo.name, command)
     return report
 
 

@@ -35,7 +35,7 @@ from leo_drive.evaluation.closed import balanced_accuracy, score_table
 from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
-from leo_drive.evaluation.partial import PartialAnswers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.predictions import COLUMNS, Matching, check_apart, match, read_predictions
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
@@ -157,27 +157,26 @@ def evaluate_part(
     check_pictures(asked, str(part))
     out.mkdir(parents=True, exist_ok=True)
     about = what_answers_depend_on(leo, asked)
-    kept = PartialAnswers(out / PARTIAL, about)
-    closed = any(qa.choices for example in asked for qa in example.questions)
-    passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
-    if blind and closed:
-        passes[BLIND] = grey_clip
-    besides: dict[str, Sequence[str]] = {}
-    for extra in extras:
-        passes |= extra.passes()
-        besides |= extra.besides()
-    said = answer_examples(leo, asked, passes, kept, read.name, progress, besides)
-    tables = {name: read.table(read.examples, said[name]) for name in passes}
-    answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
-    made_by = {
-        "model": leo.name,
-        "model_hash": about["weights"],
-        "frames": leo.model.config.trained_frames,
-        "dtype": str(leo.model.dtype).removeprefix("torch."),
-        "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
-    }
-    report = _finish(read, answers, made_by, out, leo.name, judge, no_judge, extras, command)
-    kept.remove()
+    with kept_answers(out / PARTIAL, about) as kept:
+        closed = any(qa.choices for example in asked for qa in example.questions)
+        passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
+        if blind and closed:
+            passes[BLIND] = grey_clip
+        besides: dict[str, Sequence[str]] = {}
+        for extra in extras:
+            passes |= extra.passes()
+            besides |= extra.besides()
+        said = answer_examples(leo, asked, passes, kept, read.name, progress, besides)
+        tables = {name: read.table(read.examples, said[name]) for name in passes}
+        answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
+        made_by = {
+            "model": leo.name,
+            "model_hash": about["weights"],
+            "frames": leo.model.config.trained_frames,
+            "dtype": str(leo.model.dtype).removeprefix("torch."),
+            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+        }
+        report = _finish(read, answers, made_by, out, leo.name, judge, no_judge, extras, command)
     return report
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,31 @@ from transformers import PreTrainedModel
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation.table import Answered
+from leo_drive.files import locked
 from leo_drive.inference import Leo
 
 _VALUES_READ = 64
 
 
+@contextmanager
+def kept_answers(path: Path, about: dict[str, str]) -> Iterator[PartialAnswers]:
+    """The answers in a file while an evaluation is under way; once it is done, it needs them no more.
+
+    Args:
+        path: in the evaluation's folder, which other runs are kept out of.
+
+    Raises:
+        InputError: as `PartialAnswers`, or another run is writing to the folder.
+    """
+    with locked(path.parent):
+        yield PartialAnswers(path, about)
+        path.unlink()
+
+
 class PartialAnswers:
     """A file with a line of JSON a clip, the first one about the model and the questions.
 
-    Answers that are in it are not asked for again. An evaluation that is done removes it; until then it
-    belongs to one model and one list of questions.
+    Answers that are in it are not asked for again. It belongs to one model and one list of questions.
 
     Args:
         path: the file, made if it is not there. A last line that was cut off is asked for again.
@@ -57,10 +73,6 @@ class PartialAnswers:
             file.write(json.dumps({"pass": name, "clip": clip, "answers": said}) + "\n")
         self._answers[name, clip] = answers
         return answers
-
-    def remove(self) -> None:
-        """To be called once the answers are kept elsewhere."""
-        self.path.unlink()
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         if not self.path.is_file():

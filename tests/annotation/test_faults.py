@@ -18,11 +18,12 @@ from leo_drive.annotation.job import Asking, Job
 from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import read_questions
 from leo_drive.annotation.run import annotate as run_annotate
-from leo_drive.annotation.store import Store, locked
+from leo_drive.annotation.store import Store
 from leo_drive.annotation.table import Table
 from leo_drive.annotation.tally import Tally
 from leo_drive.clips.discovery import find_logs
 from leo_drive.errors import InputError
+from leo_drive.files import locked
 from leo_drive.inference import Leo
 from tests.annotation.hostile import Crashing, Hanging
 from tests.model.tiny import tiny_leo
@@ -78,7 +79,7 @@ def test_a_decoder_ends_with_a_run_that_is_killed(model, tmp_path):
 def test_a_second_run_into_the_folder_is_refused(annotate, tmp_path):
     (tmp_path / "out").mkdir()
     code = (
-        "import sys, time; from pathlib import Path; from leo_drive.annotation.store import locked\n"
+        "import sys, time; from pathlib import Path; from leo_drive.files import locked\n"
         "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(100)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE)

@@ -16,6 +16,7 @@ from leo_drive.evaluation.extras import Robustness
 from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part, evaluate_predictions
 from leo_drive.evaluation.report import print_report
 from leo_drive.evaluation.table import read_table
+from leo_drive.files import locked, writable_folder
 from leo_drive.inference import Leo
 from leo_drive.inference.prefix import compute_prefix
 from tests.data.pictures import jpeg, write
@@ -134,6 +135,13 @@ def test_a_damaged_file_of_answers_is_named(part, tmp_path):
     (tmp_path / "out" / PARTIAL).write_text("oops\n")
     with pytest.raises(InputError, match=r"answers\.partial\.jsonl: damaged; remove it"):
         evaluate_part(leo(), part, tmp_path / "out")
+
+
+def test_another_evaluation_in_the_folder_is_left_alone(part, tmp_path):
+    out = writable_folder(tmp_path / "out")
+    with locked(out), pytest.raises(InputError, match=r"out: another run is writing here \(process \d+ on "):
+        evaluate_part(leo(), part, out)
+    assert not list(out.iterdir())
 
 
 def test_a_finished_evaluation_is_made_anew(part, tmp_path):

@@ -16,6 +16,7 @@ import torch
 import leo_drive
 from leo_drive.data.lingoqa import read_part
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.files import locked, writable_folder
 from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import tiny_leo
 from tests.training.conftest import losses
@@ -204,6 +205,17 @@ def test_another_recipe_is_not_taken_for_the_run_that_is_there(tmp_path, recipe_
         train(read_recipe(recipe_file(learning_rate=1e-2)))
     # How often it saves and what it reads with change nothing.
     assert train(read_recipe(recipe_file(save_steps=4, workers=0))) == finished
+
+
+def test_two_runs_in_one_folder_are_kept_apart(tmp_path, recipe_file):
+    recipe = read_recipe(recipe_file(steps=2))
+    with (
+        locked(writable_folder(recipe.output)),
+        pytest.raises(InputError, match=r"run: another run .*pro"),
+    ):
+        train(recipe)
+    assert not list(recipe.output.iterdir())
+    assert train(recipe).is_dir()
 
 
 @pytest.mark.parametrize("changed", ["model", "data"])
