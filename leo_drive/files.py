@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,3 +109,33 @@ def locked(out: Path) -> Iterator[None]:
         for path in (owner, Path(lock.lock_file)):
             path.unlink(missing_ok=True)
         lock.release()
+
+
+def require_room(path: Path, needed: float, what: str, cure: str) -> None:
+    """See that a disk has room before anything is written to it.
+
+    Args:
+        path: what is to be written, or a folder for it; it need not be there yet.
+        needed: bytes.
+        what: that takes them, for the message.
+
+    Raises:
+        InputError: there is less room.
+    """
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if (free := shutil.disk_usage(there).free) < needed:
+        raise InputError(f"{path}: {what} takes {size(needed)} and {size(free)} are free; {cure}")
+
+
+def size(count: float) -> str:
+    """Bytes for people.
+
+    Example:
+        >>> size(16_260_000_000)
+        '16.3 GB'
+    """
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.3g} {units[0]}"

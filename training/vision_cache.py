@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leo_drive.errors import LeoDriveError
-from leo_drive.files import replacing, writable_folder
+from leo_drive.files import replacing, require_room, writable_folder
 from leo_drive.model import BranchConfig, LeoForConditionalGeneration
 
 _BYTES = 2  # of a bfloat16
@@ -114,7 +113,7 @@ def fill(
         done: called with how many pictures have been seen to.
 
     Raises:
-        LeoDriveError: the disk is full.
+        InputError: the disk has no room for more.
     """
     of_a_tile = bytes_a_tile(leo.config.branch_configs)
     leo.eval()
@@ -123,10 +122,7 @@ def fill(
         if key in cache:
             continue
         pixels = pixel_values()
-        needed = of_a_tile * pixels[0].shape[0]
-        if (free := shutil.disk_usage(cache.folder).free) < 2 * needed:
-            raise LeoDriveError(
-                f"{cache.folder}: {free / 1e9:.2f} GB left, a picture's encoding takes "
-                f"{needed / 1e6:.2f} MB; make room or train without vision_cache"
-            )
+        # Twice, since a disk is not used to its last byte.
+        needed = 2 * of_a_tile * pixels[0].shape[0]
+        require_room(cache.folder, needed, "the next picture", "make room or train without vision_cache")
         cache.write(key, leo.branch_features(pixels))

@@ -6,9 +6,9 @@ import re
 from collections import Counter
 
 from leo_drive.building.blueprint import Blueprint
-from leo_drive.building.estimate import size
 from leo_drive.building.plan import Plan
 from leo_drive.building.sources import Source
+from leo_drive.files import size
 
 _PARTS = {
     "branches.0.encoder.": "InternViT encoder (branch 1)",

@@ -45,9 +45,10 @@ def build(
 
         from leo_drive.building.build import Choice, prepare
         from leo_drive.building.build import build as build_model
-        from leo_drive.building.estimate import check_room, estimate, size
+        from leo_drive.building.estimate import estimate
         from leo_drive.building.report import print_estimate
         from leo_drive.building.writing import model_folder
+        from leo_drive.files import require_room, size
 
     precisions = {name: getattr(torch, name) for name in ("float32", "bfloat16", "float16")}
     if dtype is not None and dtype not in precisions:
@@ -59,7 +60,7 @@ def build(
             precisions.get(dtype or ""),
             downloading=lambda total: out.print(f"to download: {size(total)}", highlight=False),
         )
-        check_room(prepared.plan, folder)
+        require_room(folder.parent, prepared.plan.result_bytes, "the model", "choose another disk")
         print_estimate(estimate(prepared.plan, folder), prepared.plan)
         with progress("converting, MiB") as update:
             build_model(prepared, folder, update)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from leo_drive.building.plan import Plan
 from leo_drive.building.writing import SHARD_BYTES, shards
-from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig
 
 _BFLOAT16 = 2
@@ -46,19 +44,6 @@ class Estimate:
     @property
     def gpu(self) -> int:
         return self.gpu_weights + self.gpu_cache + self.gpu_attention
-
-
-def check_room(plan: Plan, folder: Path) -> None:
-    """Refuse a build whose result does not fit on the disk of `folder`.
-
-    Raises:
-        InputError: there is not enough room.
-    """
-    if (free := shutil.disk_usage(folder).free) < plan.result_bytes:
-        raise InputError(
-            f"{folder.parent}: the model takes {size(plan.result_bytes)} but {size(free)} are free; "
-            "choose another disk"
-        )
 
 
 def estimate(plan: Plan, folder: Path) -> Estimate:
@@ -117,17 +102,3 @@ def _bytes_per_second(folder: Path, probe: int) -> float:
         file.flush()
         os.fsync(file.fileno())
         return probe / max(time.perf_counter() - start, 1e-6)
-
-
-def size(count: int) -> str:
-    """Bytes for people.
-
-    Example:
-        >>> size(16_260_000_000)
-        '16.3 GB'
-    """
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 999.5 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.3g} {units[0]}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from leo_drive.building.estimate import Estimate, size, tiles_of_an_image
+from leo_drive.building.estimate import Estimate, tiles_of_an_image
 from leo_drive.building.plan import Plan
+from leo_drive.files import size
 from leo_drive.terminal import out
 
 

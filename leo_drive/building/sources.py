@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from leo_drive.errors import InputError, LeoDriveError, one_line
+from leo_drive.files import require_room
 
 # No other file is fetched: repositories also hold code, pictures and the same weights in other formats.
 CONFIGURATION = [
@@ -118,12 +118,7 @@ def download_size(names: Sequence[str]) -> int:
             continue  # fetch() says what is wrong, or finds it in the cache
         total += sum(file.file_size for file in files if file.will_download)
     cache = Path(HF_HUB_CACHE)
-    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    if total > (free := shutil.disk_usage(there).free):
-        raise InputError(
-            f"{cache}: {total / 1e9:.1f} GB are to be downloaded and {free / 1e9:.1f} GB are free; "
-            f"set HF_HUB_CACHE to a folder on another disk"
-        )
+    require_room(cache, total, "the download", "set HF_HUB_CACHE to a folder on another disk")
     return total
 
 
