@@ -27,6 +27,7 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps .
 DtypeOption = Annotated[
     str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU, float32 elsewhere.")
 ]
+BlindOption = Annotated[bool, typer.Option(help="Also answer from grey frames, for the blind baseline.")]
 OutOption = Annotated[
     Path, typer.Option("--out", help="Folder for the answers, report.json and report.html.")
 ]
@@ -34,7 +35,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 NO_JUDGE = "none"
 _OF_A_MODEL = ("model", "dtype", "blind", "corrupt", "consistency")
-"""Options of `evaluate lingoqa` that mean nothing where the answers are there already."""
+"""Options that mean nothing where the answers are there already."""
 _FILES = "predictions.csv, questions.csv, report.json and report.html"
 
 
@@ -66,7 +67,7 @@ def evaluate_lingoqa(
         str | None, typer.Option(help="Where the judge runs; as --device.", show_default=False)
     ] = None,
     judge_batch: Annotated[int, typer.Option(help="Texts judged at once.", min=1)] = 32,
-    blind: Annotated[bool, typer.Option(help="Also answer from grey frames, for the blind baseline.")] = True,
+    blind: BlindOption = True,
     corrupt: Annotated[
         str | None,
         typer.Option(
@@ -145,6 +146,7 @@ def evaluate_lingoqa(
     "leo-drive evaluate drivelm --root test_eval.json --predictions output.json --out runs/theirs",
 )
 def evaluate_drivelm(
+    context: typer.Context,
     root: Annotated[
         Path, typer.Option(help="DriveLM's JSON file, or its folder; the challenge's test_eval.json as well.")
     ],
@@ -160,6 +162,7 @@ def evaluate_drivelm(
     nuscenes: Annotated[
         Path | None, typer.Option(help="The folder that holds samples/; beside the JSON file by default.")
     ] = None,
+    blind: BlindOption = True,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
@@ -172,6 +175,8 @@ def evaluate_drivelm(
     from leo_drive.evaluation.challenge_stages import print_stages
     from leo_drive.evaluation.report import print_scores
 
+    if predictions is not None:
+        _check_needs_no_model(context)
     writable_folder(out_dir)
     with spinner(f"reading {root}"):
         challenge = read_challenge(root, nuscenes, camera)
@@ -182,7 +187,7 @@ def evaluate_drivelm(
 
             leo = load(model, device=device, dtype=dtype)
         with progress("answering") as update:
-            report = evaluate_challenge(leo, challenge, out_dir, update, _command())
+            report = evaluate_challenge(leo, challenge, out_dir, blind, update, _command())
     else:
         from leo_drive.evaluation.drivelm import score_challenge
 

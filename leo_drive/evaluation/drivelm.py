@@ -1,6 +1,7 @@
 """DriveLM: answer the challenge's questions about several cameras, or take answers from a file; then score.
 
-Files in the output folder: output.json in the challenge's format, questions.csv, report.json and report.html.
+Files in the output folder: output.json in the challenge's format, output_blind.json with the answers from
+grey frames, questions.csv, report.json and report.html.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import (
     MAX_NEW_TOKENS,
     Progress,
+    Show,
     answer_examples,
     check_pictures,
     clip_of,
+    grey_clip,
 )
 from leo_drive.evaluation.challenge import Challenge
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
@@ -39,10 +42,10 @@ from leo_drive.inference import Leo
 
 log = logging.getLogger(__name__)
 
-OUTPUT = "output.json"
+SIGHTED, BLIND = "output", "output_blind"
+OUTPUT, OUTPUT_BLIND = f"{SIGHTED}.json", f"{BLIND}.json"
 PARTIAL = "answers.partial.jsonl"
-RESULTS = (OUTPUT, QUESTIONS, REPORT, PAGE)
-_PASS = "output"
+RESULTS = (OUTPUT, OUTPUT_BLIND, QUESTIONS, REPORT, PAGE)
 
 
 class _Prediction(BaseModel):
@@ -51,19 +54,26 @@ class _Prediction(BaseModel):
 
 
 def evaluate_challenge(
-    leo: Leo, challenge: Challenge, out: Path, progress: Progress | None = None, command: str = ""
+    leo: Leo,
+    challenge: Challenge,
+    out: Path,
+    blind: bool = True,
+    progress: Progress | None = None,
+    command: str = "",
 ) -> dict[str, Any]:
     """Answer the challenge's questions, score the answers where the file has some, and write it all to `out`.
 
     Answers are kept as they come: run again after it was stopped, it goes on where it was.
 
     Args:
-        progress: called with key frames done and all.
+        blind: where there are answers to score against, answer a second time from grey frames: what the
+            questions give away.
+        progress: called with key frames done and all, over all passes.
         command: what the report says that it was made by.
 
     Returns:
-        The report: scores with intervals, by sort how many questions count, and what the official score has
-        besides.
+        The report: scores with intervals, beside them the blind ones, by sort how many questions count, and
+        what the official score has besides.
 
     Raises:
         InputError: pictures are missing, cameras and questions do not fit the model's context, or `out` has
@@ -74,9 +84,11 @@ def evaluate_challenge(
     about = what_answers_depend_on(leo, challenge.examples)
     with kept_answers(out / PARTIAL, about) as kept:
         name = challenge.path.stem
-        passes = {_PASS: lambda clip: clip}
+        passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
+        if blind and challenge.answered:
+            passes[BLIND] = grey_clip
         said = answer_examples(leo, challenge.examples, passes, kept, name, progress)
-        table = question_table(challenge.examples, said[_PASS], name)
+        tables = {key: question_table(challenge.examples, said[key], name) for key in passes}
         made_by = {
             "model": leo.name,
             "model_hash": about["weights"],
@@ -84,7 +96,7 @@ def evaluate_challenge(
             "dtype": str(leo.model.dtype).removeprefix("torch."),
             "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
         }
-        report = _finish(challenge, table, made_by, out, leo.name, command)
+        report = _finish(challenge, tables, made_by, out, leo.name, command)
     return report
 
 
@@ -116,20 +128,20 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
     )
     out.mkdir(parents=True, exist_ok=True)
     made_by = {"predictions": str(predictions)}
-    return _finish(challenge, matching.table, made_by, out, predictions.name, command, matching)
+    return _finish(challenge, {SIGHTED: matching.table}, made_by, out, predictions.name, command, matching)
 
 
 def _finish(
     challenge: Challenge,
-    table: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
     made_by: dict[str, Any],
     out: Path,
     model: str,
     command: str,
     matching: Matching | None = None,
 ) -> dict[str, Any]:
-    table["part"] = [challenge.stages[id_] for id_ in table["question_id"]]
-    table["kind"] = [challenge.sorts[id_] for id_ in table["question_id"]]
+    tables = {name: _scored(challenge, table) for name, table in tables.items()}
+    table = tables[SIGHTED]
     report: dict[str, Any] = {
         "benchmark": "drivelm",
         "model": model,
@@ -143,13 +155,12 @@ def _finish(
     }
     tokenizer = None
     if challenge.answered:
-        table = scored(table, {example.questions[0].question_id for example in challenge.examples})
-        exact = table["kind"] == "accuracy"
-        table["correct"] = [bool(p) if e else None for p, e in zip(table["points"], exact, strict=True)]
-        table["truth"] = [r[0] if e else None for r, e in zip(table["references"], exact, strict=True)]
-        table["value"] = [a if e else None for a, e in zip(table["answer"], exact, strict=True)]
         measured = measure(table, "drivelm")
         report["scores"] = measured.as_dict(table)
+        if BLIND in tables:
+            of_blind = measure(tables[BLIND], "drivelm").metrics
+            for metric in measured.metrics:
+                report["scores"][metric]["blind"] = of_blind[metric].value if metric in of_blind else None
         tokenizer = measured.tokenizer
         report["stages"] = by_stage(table, measured.metrics)
         report["sorts"], report["official"] = shares(table), known_part(report["scores"])
@@ -170,10 +181,28 @@ def _finish(
     for line in report["warnings"]:
         log.warning("%s", line)
     write(out / OUTPUT, _output(challenge, table))
+    if BLIND in tables:
+        write(out / OUTPUT_BLIND, _output(challenge, tables[BLIND]))
+    else:
+        (out / OUTPUT_BLIND).unlink(missing_ok=True)  # of an earlier evaluation
     write(out / QUESTIONS, to_csv(table))
     write_json(out / REPORT, report)
     write(out / PAGE, _page(challenge, report, table))
     return report
+
+
+def _scored(challenge: Challenge, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with stages and sorts, and where the challenge has answers, what each answer scores."""
+    ids = table["question_id"]
+    table = table.assign(part=[challenge.stages[i] for i in ids], kind=[challenge.sorts[i] for i in ids])
+    if not challenge.answered:
+        return table
+    table = scored(table, {example.questions[0].question_id for example in challenge.examples})
+    exact = table["kind"] == "accuracy"
+    table["correct"] = [bool(p) if e else None for p, e in zip(table["points"], exact, strict=True)]
+    table["truth"] = [r[0] if e else None for r, e in zip(table["references"], exact, strict=True)]
+    table["value"] = [a if e else None for a, e in zip(table["answer"], exact, strict=True)]
+    return table
 
 
 def _output(challenge: Challenge, table: pd.DataFrame) -> str:

@@ -16,8 +16,8 @@ from rich.table import Table
 import leo_drive
 from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
-from leo_drive.evaluation.page import between, hundredths
-from leo_drive.evaluation.scores import NAMES, what_is_missing
+from leo_drive.evaluation.page import hundredths
+from leo_drive.evaluation.scores import score_rows, what_is_missing
 from leo_drive.files import replacing
 
 REPORT, PAGE = "report.json", "report.html"
@@ -50,9 +50,10 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 def print_scores(report: Mapping[str, Any], console: Console) -> None:
     """Every score, times 100, with its interval, or why it is missing."""
-    table = Table("score, times 100", "", "95 % interval")
-    for name, score in report.get("scores", {}).items():
-        table.add_row(NAMES[name], hundredths(score["score"]), between(score.get("interval")))
+    columns, rows = score_rows(report)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
     for line in (*what_is_missing(report), *report.get("notes", [])):
         console.print(line, highlight=False, markup=False)

@@ -13,6 +13,7 @@ from leo_drive.evaluation.bootstrap import Metric, interval, share
 from leo_drive.evaluation.closed import balanced_accuracy
 from leo_drive.evaluation.judge import THRESHOLD
 from leo_drive.evaluation.language import NO_JAVA, NO_WORDS, bleu, cider, meteor, rouge_l, tokenize
+from leo_drive.evaluation.page import between, hundredths
 
 NAMES = {
     "lingo_judge": "Lingo-Judge",
@@ -37,6 +38,21 @@ def what_is_missing(report: Mapping[str, Any]) -> list[str]:
     """A line for each score that a report has no value of, and why."""
     scores = report.get("scores", {})
     return [f"{NAMES[name]}: {s['missing']}" for name, s in scores.items() if s.get("missing")]
+
+
+def score_rows(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of a report's scores for people, times 100; beside them blind ones, if any."""
+    scores = report.get("scores", {})
+    columns = ["score, times 100", "", "95 % interval"]
+    rows = [
+        [NAMES[name], hundredths(score["score"]), between(score.get("interval"))]
+        for name, score in scores.items()
+    ]
+    if any("blind" in score for score in scores.values()):
+        columns.append("grey frames")
+        for row, score in zip(rows, scores.values(), strict=True):
+            row.append(hundredths(score["blind"]) if "blind" in score else "")
+    return columns, rows
 
 
 @dataclass(frozen=True)

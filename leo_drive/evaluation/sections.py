@@ -23,7 +23,7 @@ from leo_drive.evaluation.page import (
     table_html,
     text_html,
 )
-from leo_drive.evaluation.scores import NAMES, what_is_missing
+from leo_drive.evaluation.scores import score_rows, what_is_missing
 
 SHOWN = 10
 """Mistakes of a sort that are shown."""
@@ -34,12 +34,8 @@ Frames = Callable[[str], Sequence[Image.Image]]
 
 def scores_section(report: Mapping[str, Any]) -> Section:
     """Every score with its interval, and what could not be computed."""
-    rows = [
-        (NAMES[name], hundredths(s["score"]), between(s.get("interval")))
-        for name, s in report["scores"].items()
-    ]
     html = "".join(text_html(line, "warning") for line in report["warnings"])
-    html += table_html(["score, times 100", "", "95 % interval"], rows)
+    html += table_html(*score_rows(report))
     html += "".join(text_html(line, "faint") for line in (*what_is_missing(report), *report["notes"]))
     return Section("Scores", html)
 

@@ -95,7 +95,7 @@ def test_a_model_answers_all_cameras_and_goes_on(root, tmp_path, caplog):
     with pytest.raises(KeyboardInterrupt):
         evaluate_challenge(stopped, challenge, tmp_path / "out")
     again = Watched(*tiny_leo(seed=0))
-    assert evaluate_challenge(again, challenge, tmp_path / "out") == whole and again.asked == 1
+    assert evaluate_challenge(again, challenge, tmp_path / "out") == whole and again.asked == 3
     output = json.loads((tmp_path / "out/output.json").read_text())
     assert [row["id"] for row in output] == [row["id"] for row in predictions()]
     assert all(
@@ -103,8 +103,14 @@ def test_a_model_answers_all_cameras_and_goes_on(root, tmp_path, caplog):
         for row in output
     )
     # What was written can be scored again, with the same result.
-    rescored = score_challenge(challenge, tmp_path / "out/output.json", tmp_path / "again")
-    assert rescored["scores"] == whole["scores"]
+    rescored = score_challenge(challenge, tmp_path / "out/output.json", tmp_path / "again")["scores"]
+    blind = score_challenge(challenge, tmp_path / "out/output_blind.json", tmp_path / "blind")["scores"]
+    for name, score in rescored.items():
+        beside = {} if score["score"] is None else {"blind": blind[name]["score"]}
+        assert whole["scores"][name] == score | beside
+    # Without it, that of the earlier evaluation is gone.
+    evaluate_challenge(Watched(*tiny_leo(seed=0)), challenge, tmp_path / "out", blind=False)
+    assert not (tmp_path / "out/output_blind.json").exists()
 
 
 def test_without_answers_there_are_answers_to_send(root, tmp_path):
@@ -230,3 +236,11 @@ def test_the_sample_is_drawn_as_the_challenge_draws_it(shared):
     ]
     assert first[1].answer in "ABCD" and "options: A. " in first[1].question
     assert read_challenge(sample).examples[0].questions == first
+
+
+def test_a_model_for_answers_that_are_there_already_is_refused(root, tmp_path, run):
+    (tmp_path / "output.json").write_text(json.dumps(predictions()))
+    given = ("--root", root, "--predictions", tmp_path / "output.json", "--out", tmp_path / "out")
+    status, _, err = run("evaluate", "drivelm", *given, "--model", "nano")
+    assert status == 2 and "--model: needs a model, and --predictions has the answers already" in err
+    assert not (tmp_path / "out").exists()
