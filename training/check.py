@@ -13,7 +13,7 @@ from rich.table import Table
 
 from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
-from leo_drive.errors import InputError, some
+from leo_drive.errors import InputError
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from leo_drive.terminal import out, progress
@@ -97,11 +97,13 @@ def _check_files(sources: Sequence[LabelledFrames | QuestionClips]) -> list[str]
     for source in sources:
         root = source.source.root
         with progress(f"reading {root}") as update:
-            report = check_examples(source.examples, full=True, one_size=False, progress=update)
+            report = check_examples(
+                source.examples, full=True, one_size=False, read_label_map=read_labels, progress=update
+            )
         first, *wrong = report.lines()
         out.print(f"{root}: {first}", highlight=False, markup=False)
         out.print(_sample(source.examples[0]), highlight=False, markup=False)
-        problems += [f"{root}: {line}" for line in wrong or _check_label_maps(source)]
+        problems += [f"{root}: {line}" for line in wrong]
     return problems
 
 
@@ -110,17 +112,6 @@ def _sample(example: Example) -> str:
     turn = example.conversations[0][0]
     question, answer = (shorten(text, 90, placeholder=" ...") for text in (turn.question, turn.answer))
     return f"  such as {example.example_id}: {question} -> {answer}"
-
-
-def _check_label_maps(source: LabelledFrames | QuestionClips) -> list[str]:
-    """That they are maps of classes; whether they are there and whole was seen before."""
-    wrong = []
-    for label_map in dict.fromkeys(label_map for e in source.examples for label_map in e.label_maps):
-        try:
-            read_labels(label_map)
-        except InputError as error:
-            wrong.append(str(error))
-    return [f"{len(wrong)} label maps that are none: {some(wrong, '; ')}"] if wrong else []
 
 
 def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig) -> list[str]:

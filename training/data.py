@@ -20,7 +20,7 @@ from leo_drive.model.processor import Prompt
 from leo_drive.model.tiling import tile_count
 from training.augment import recolour
 from training.packing import Packed, Turns, collate, pack
-from training.pictures import read_bytes, read_labels, read_picture
+from training.pictures import read_labels, read_picture
 from training.recipe import Augmentation, DataSource
 from training.sources import read_source
 from training.vision_cache import VisionCache, picture_key
@@ -162,7 +162,7 @@ class QuestionClips:
             def pixel_values(picture: Picture = picture) -> list[torch.Tensor]:
                 return self.processor.pixel_values(self.processor.tiles([picture.read()], [most])[0])
 
-            yield picture_key(read_bytes(picture), most), pixel_values
+            yield picture_key(picture.content(), most), pixel_values
 
     def _cut(self, pictures: Sequence[np.ndarray]) -> list[list[Image.Image]]:
         """Every picture's tiles, shared out equally as the reference does."""

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from leo_drive.data.example import Picture
 from leo_drive.data.synthetic.labels import LABELS
 from leo_drive.errors import InputError
-
-
-def read_bytes(picture: Picture) -> bytes:
-    """The picture's file as it is.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with picture.open() as stream:
-            return stream.read()
-    except (OSError, KeyError) as error:
-        raise InputError(f"{picture}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def read_picture(picture: Picture) -> np.ndarray:
@@ -36,13 +22,11 @@ def read_labels(label_map: Picture) -> np.ndarray:
     """(H, W) uint8 class numbers.
 
     Raises:
-        InputError: not there, not a picture of one channel, or with numbers that are no class.
+        InputError: not there, damaged, not a picture of one channel, or with numbers that are no class.
     """
-    try:
-        with label_map.open() as stream, Image.open(stream) as image:
-            labels = np.array(image)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{label_map}: no label map; dense_weight needs one beside every frame") from error
+    if not label_map.exists():
+        raise InputError(f"{label_map}: no label map; dense_weight needs one beside every frame")
+    labels = label_map.values()
     if labels.ndim != 2:
         raise InputError(
             f"{label_map}: a label map has one channel of class numbers, this has {labels.shape}"

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from leo_drive.clips.to_rgb import to_rgb
@@ -88,6 +89,24 @@ class ImageFile:
         """
         with self._naming(), self.open() as stream, Image.open(stream) as image:
             return to_rgb(ImageOps.exif_transpose(image))
+
+    def content(self) -> bytes:
+        """The image's bytes, whole.
+
+        Raises:
+            InputError: it is missing, or its archive is damaged there.
+        """
+        with self._naming(), self.open() as stream:
+            return stream.read()
+
+    def values(self) -> np.ndarray:
+        """(H, W) or (H, W, channels): its numbers as they are stored, such as a label map's classes.
+
+        Raises:
+            InputError: as for `read`.
+        """
+        with self._naming(), self.open() as stream, Image.open(stream) as image:
+            return np.array(image)
 
     def size(self) -> tuple[int, int]:
         """Width and height in pixels once upright, from the header alone.

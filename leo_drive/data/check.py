@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from leo_drive.data.example import Example, Picture
 from leo_drive.errors import InputError, some
 
 Progress = Callable[[int, int], None]
+Reader = Callable[[Picture], tuple[int, ...]]
 
 
 @dataclass
@@ -45,6 +48,7 @@ def check_examples(
     examples: Sequence[Example],
     full: bool = False,
     one_size: bool = True,
+    read_label_map: Callable[[Picture], np.ndarray] = Picture.values,
     threads: int = 8,
     progress: Progress | None = None,
 ) -> Report:
@@ -54,6 +58,7 @@ def check_examples(
         full: decode every picture; otherwise only whether pictures and label maps are there, which takes a
             moment.
         one_size: see that all pictures of an example have one size, as a clip's must (with `full`).
+        read_label_map: raises InputError for what is no label map (with `full`).
         threads: that look at once.
         progress: called with pictures done and all.
 
@@ -66,19 +71,24 @@ def check_examples(
     report = Report(len(examples), sum(len(e.questions) for e in examples), len(pictures))
     add = report.problems.setdefault
     archives: dict[str, None] = {}
-    sizes: dict[Picture, tuple[int, int]] = {}
+    sizes: dict[Picture, tuple[int, ...]] = {}
+    # Only sizes are kept of what is read.
+    read: dict[str, Reader] = {
+        "pictures": lambda picture: picture.read().size,
+        "label maps": lambda label_map: np.shape(read_label_map(label_map)),
+    }
     looks = [(picture, "pictures") for picture in pictures] + [(map_, "label maps") for map_ in maps]
     with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(lambda look: _look(look[0], full), looks)
-        for done, ((picture, what), outcome) in enumerate(zip(looks, found, strict=True), start=1):
-            if isinstance(outcome, tuple):
-                sizes[picture] = outcome
-            elif outcome == _MISSING:
+        found = pool.map(lambda look: _look(look[0], read[look[1]] if full else None), looks)
+        for done, ((picture, what), (wrong, size)) in enumerate(zip(looks, found, strict=True), start=1):
+            if wrong == _MISSING:
                 add(f"{what} missing", []).append(picture.name)
-            elif outcome.startswith(_ARCHIVE):
-                archives[outcome.removeprefix(_ARCHIVE)] = None
-            elif outcome:
-                add(f"{what} damaged", []).append(outcome)
+            elif wrong.startswith(_ARCHIVE):
+                archives[wrong.removeprefix(_ARCHIVE)] = None
+            elif wrong:
+                add(f"{what} damaged", []).append(wrong)
+            else:
+                sizes[picture] = size
             if progress:
                 progress(done, len(looks))
     if archives:
@@ -93,18 +103,18 @@ def check_examples(
 _MISSING, _ARCHIVE = "missing", "archive: "
 
 
-def _look(picture: Picture, full: bool) -> str | tuple[int, int]:
-    """The picture's size if it was decoded, otherwise what is wrong: nothing (""), missing, or a message."""
+def _look(picture: Picture, read: Reader | None) -> tuple[str, tuple[int, ...]]:
+    """What is wrong (nothing is "", missing, or a message), and the size if it was read."""
     try:
         if not picture.exists():
-            return _MISSING
+            return _MISSING, ()
     except InputError as error:
-        return f"{_ARCHIVE}{error}"
+        return f"{_ARCHIVE}{error}", ()
     try:
-        return picture.read().size if full else ""
+        return "", read(picture) if read else ()
     except InputError as error:
-        return str(error)
+        return str(error), ()
 
 
-def _sizes(pictures: Iterable[Picture], known: dict[Picture, tuple[int, int]]) -> set[tuple[int, int]]:
+def _sizes(pictures: Iterable[Picture], known: dict[Picture, tuple[int, ...]]) -> set[tuple[int, ...]]:
     return {known[picture] for picture in pictures if picture in known}

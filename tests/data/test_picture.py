@@ -9,7 +9,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from leo_drive.clips.image_file import ImageFolder
 from leo_drive.data.example import Picture
@@ -60,7 +62,7 @@ def test_missing(picture):
     else:
         gone = Picture(picture.path, "a/9.jpg")
     assert not gone.exists()
-    for ask in (gone.read, gone.size, gone.key):
+    for ask in (gone.read, gone.size, gone.key, gone.content, gone.values):
         with pytest.raises(InputError, match="no such image") as refused:
             ask()
         assert gone.name in str(refused.value) and "\n" not in str(refused.value)
@@ -85,8 +87,17 @@ def test_a_member_with_a_wrong_checksum_is_damaged(tmp_path):
     written = bytearray(archive.read_bytes())
     written[300] ^= 0xFF  # within the image, which is stored as it is
     archive.write_bytes(written)
-    with pytest.raises(InputError, match="damaged"):
-        Picture(archive, "0.jpg").read()
+    picture = Picture(archive, "0.jpg")
+    for ask in (picture.read, picture.content, picture.values):
+        with pytest.raises(InputError, match=r"images\.zip:0\.jpg: .*damaged"):
+            ask()
+
+
+def test_bytes_and_numbers_as_they_are_stored(picture, tmp_path):
+    assert picture.content() == jpeg(100) and picture.values().shape == (*SIZE[::-1], 3)
+    classes = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(classes).save(tmp_path / "map.png")
+    assert np.array_equal(Picture(tmp_path / "map.png").values(), classes)
 
 
 def test_an_archive_that_is_not_there(tmp_path):

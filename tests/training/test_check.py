@@ -126,11 +126,15 @@ def test_label_maps_that_are_none_are_listed(recipe_file, drives, tmp_path):
     maps = sorted(odd.glob("labels/train/*/4.png"))
     Image.new("L", (192, 108), 200).save(maps[0])
     Image.new("RGB", (192, 108)).save(maps[1])
+    cut = bytearray(maps[2].read_bytes())
+    cut[45:60] = bytes(15)  # where its first pixels are
+    maps[2].write_bytes(cut)
     path = recipe_file(data=[{"root": str(odd), "frames": 1}])
-    with pytest.raises(InputError, match="2 label maps that are none") as error:
+    with pytest.raises(InputError, match="3 label maps damaged") as error:
         check_recipe(read_recipe(path))
     assert f"{maps[0]}: has the class number 200" in str(error.value) and f"{maps[1]}: " in str(error.value)
-    with pytest.raises(InputError, match="label map"):
+    assert f"{maps[2]}: not an image, or a damaged one" in str(error.value)
+    with pytest.raises(InputError, match=r"labels/train/.*/4\.png: "):
         train(read_recipe(path))
 
 
