@@ -14,7 +14,7 @@ from transformers import set_seed
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
-from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
+from leo_drive.evaluation.answering import MAX_NEW_TOKENS, Show, answer_examples, asked_once, grey_clip
 from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
@@ -134,7 +134,7 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
     examples = infer_kinds(read_lingoqa(root))
     asked = [asked_once(example) for example in examples]
     shown: dict[str, Show] = {"seeing": lambda clip: clip, "blind": grey_clip}
-    about = what_answers_depend_on(leo, asked)
+    about = what_answers_depend_on(leo, asked, MAX_NEW_TOKENS)
     with kept_answers(folder / "answers.partial.jsonl", about) as kept:
         with progress(f"measuring on {root}") as update:
             answers = answer_examples(leo, asked, shown, kept, root.name, update)

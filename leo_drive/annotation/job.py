@@ -68,10 +68,10 @@ class Job:
 
 def model_facts(leo: Leo) -> dict[str, str]:
     """What a Job says of a loaded model: `model_hash` and `dtype`."""
-    from leo_drive.evaluation.partial import what_answers_depend_on
+    from leo_drive.evaluation.partial import weights_hash
 
     dtype = str(leo.model.dtype).removeprefix("torch.")
-    return {"model_hash": what_answers_depend_on(leo, [])["weights"], "dtype": dtype}
+    return {"model_hash": weights_hash(leo.model), "dtype": dtype}
 
 
 def check_fits(processor: LeoProcessor, job: Job) -> None:

@@ -41,7 +41,7 @@ def value_of(question: Question, text: str) -> str | None:
         return None
     if question.kind == "number":
         return read_number(text)
-    return read_value(text, question.values)
+    return read_value(text, question.values, question.text)
 
 
 def read_number(text: str) -> str | None:

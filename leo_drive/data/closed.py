@@ -21,8 +21,6 @@ _NUMBERS = {
 
 # How people say a value besides its own words: regular expressions on lower-case text without punctuation.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
-    "yes": ("yes", "yeah", "yep", "correct", "true", "indeed"),
-    "no": ("no", "nope", "false", "none", "there (?:is|are) (?:no|none|not|nobody)", "nobody", "no one"),
     "none": ("none", "no", "zero", "0", "nothing", "nobody", "no one"),
     "left": ("left", "left hand", "left side"),
     "right": ("right", "right hand", "right side"),
@@ -31,8 +29,9 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "two": ("two", "2", "a couple", "a pair"),
     "three": ("three", "3"),
     "four or more": (
-        "four or more", "4 or more", "at least four", "more than three", "[4-9]", "[1-9][0-9]+",
-        "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "(?:at least|over|more than) (?:[4-9]|[1-9][0-9]+|four|five|six|seven|eight|nine|ten|a dozen)",
+        "(?:over|more than) (?:three|3)", "(?:[4-9]|four|five|six|seven|eight|nine|ten) or more",
+        "[4-9]", "[1-9][0-9]+", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
         "a dozen", "many", "several",
     ),
     "amber": ("amber", "yellow", "orange"),
@@ -84,6 +83,38 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _NEGATION = re.compile(r"\b(?:not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without)\b")
 
+# Numbers that an answer gives as a bound say none of the values: "more than one", "at least two".
+_NUMBER = rf"(?:[0-9]+|{'|'.join(_NUMBERS)}|nine|ten|eleven|twelve|a dozen)"
+_BOUND = re.compile(
+    rf"\b(?:(?:more|less|fewer|greater) than|at (?:least|most)|up to|over|under|above|below) {_NUMBER}\b"
+    rf"|\b{_NUMBER} or (?:more|less|fewer|so)\b"
+)
+
+# Of yes and no, these say it wherever a sentence begins with them, and "no" where it is not of a thing.
+_YES, _NO = "yes|yeah|yep|correct|true|indeed", "no|nope|false"
+_AFTER = (
+    r"(?=\W*$|[*_\"')\s]*[.,;:!?)\-\u2013\u2014]|\s+(?:it|we|they|there|i|he|she|the|this|that|these|those|you|our|your|my|"
+    r"not|because|since|as|but|and|a|an)\b)"
+)
+_BEGINS_YES = re.compile(rf"\W*(?:{_YES})\b", re.I)
+_BEGINS_NO = re.compile(rf"\W*(?:nope|false)\b|\W*no\b{_AFTER}", re.I)
+_SAYS = re.compile(
+    rf"(?:[.,;:!?\n(]|\b(?:is|say|think|guess|so|and|but|well|therefore|thus))\W*"
+    rf"\b(?:(?P<yes>{_YES})|(?P<no>{_NO}))\b\W*(?=$|[.,;:!?)\n])",
+    re.I,
+)
+_DENIAL = re.compile(
+    r"\W*(?:there (?:is|are|was|were) )?(?:(?P<all>none|nobody|nothing|no one|not any\W*$)|no|not any)\b",
+    re.I,
+)
+_ASKS_FOR = re.compile(
+    r"\b(?:is|are|was|were) there\b|\bany(?:one|body|thing)?\b|\b(?:see|visible|spot)\b", re.I
+)
+_ASKS_FOR_NONE = re.compile(
+    r"\b(?:no|not|none|nobody|nothing|free|without|clear|empty|absent|lack\w*)\b", re.I
+)
+_TURNS = {"but", "however", "although", "though", "except", "only", "so", "because", "therefore", "yes"}
+
 
 def _normalise(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
@@ -96,18 +127,23 @@ def _patterns(choice: str) -> tuple[str, ...]:
     return (own, *extra, *((digit,) if digit else ()))
 
 
-def read_value(text: str, choices: Sequence[str]) -> str | None:
+def read_value(text: str, choices: Sequence[str], question: str = "") -> str | None:
     """The one choice that an answer means, or None when it cannot be told for certain.
 
     Args:
         text: an answer in a person's or a model's words.
         choices: the values that the question allows.
+        question: as it was asked. Without it, an answer of yes or no has to say one of them.
 
     Example:
         >>> read_value("Yes, there is a cyclist on the left.", ["yes", "no"])
         'yes'
         >>> read_value("On both sides.", ["left", "right", "both"])
         'both'
+        >>> read_value("There is no traffic.", ["yes", "no"], "Is there any traffic?")
+        'no'
+        >>> read_value("There is no traffic.", ["yes", "no"], "Is it safe to proceed?") is None
+        True
         >>> read_value("It may be red or green.", ["red", "amber", "green", "none"]) is None
         True
     """
@@ -118,7 +154,8 @@ def read_value(text: str, choices: Sequence[str]) -> str | None:
     if not clean:
         return None
     if set(lowered) == {"yes", "no"}:
-        return _read_yes_no(clean, lowered)
+        value = _read_yes_no(text, question)
+        return lowered[value] if value else None
     found: list[tuple[int, int, str]] = []
     for choice in choices:
         for pattern in _patterns(choice):
@@ -133,17 +170,41 @@ def read_value(text: str, choices: Sequence[str]) -> str | None:
     negations = [m.span() for m in _NEGATION.finditer(clean)]
     if any(not any(start <= a and b <= end for start, end, _ in kept) for a, b in negations):
         return None
+    bounds = [m.span() for m in _BOUND.finditer(clean)]
+    if any(a <= start and end <= b and (a, b) != (start, end) for a, b in bounds for start, end, _ in kept):
+        return None
     values = {choice for _, _, choice in kept}
     if "both" in lowered and {"left", "right"} <= {v.lower() for v in values}:
         return lowered["both"]
     return values.pop() if len(values) == 1 else None
 
 
-def _read_yes_no(clean: str, choices: dict[str, str]) -> str | None:
-    for value in ("no", "yes"):
-        if any(re.match(rf"(?:{pattern})\b", clean) for pattern in _SYNONYMS[value]):
-            return choices[value]
-    words = set(clean.split())
-    if ("yes" in words) != ("no" in words) and not _NEGATION.search(clean):
-        return choices["yes" if "yes" in words else "no"]
-    return None
+def _read_yes_no(text: str, question: str) -> str | None:
+    """Yes or no that the answer says for itself, or that it says of what the question asks for."""
+    if _BEGINS_YES.match(text):
+        return "yes"
+    if _BEGINS_NO.match(text):
+        return "no"
+    said = {"yes" if match["yes"] else "no" for match in _SAYS.finditer(text)}
+    if said:
+        return said.pop() if len(said) == 1 and not _NEGATION.search(_normalise(text)) else None
+    return "no" if _denies(text, question) else None
+
+
+def _denies(text: str, question: str) -> bool:
+    """Whether "There are no cyclists." answers "Are there any cyclists?", and not another question.
+
+    What denies one thing may say yes to what was asked: "There is no traffic, so it is safe."
+    """
+    denial = _DENIAL.match(text)
+    if not denial or not _ASKS_FOR.search(question) or _ASKS_FOR_NONE.search(question):
+        return False
+    rest = _normalise(text[denial.end() :]).split()
+    if _TURNS & set(rest):
+        return False
+    named = {_stem(word) for word in rest}
+    return bool(denial["all"]) or bool(named & {_stem(word) for word in _normalise(question).split()})
+
+
+def _stem(word: str) -> str:
+    return word.removesuffix("s") if len(word) > 3 else word

@@ -130,7 +130,7 @@ def _closed(question: str, answers: Sequence[str]) -> Closed | None:
     """The question by type, before it is known how often its wording occurs."""
     answers = [answer.strip() for answer in answers]
     for kind, choices in _types(question.strip(), answers):
-        values = {read_value(answer, choices) for answer in answers}
+        values = {read_value(answer, choices, question) for answer in answers}
         if len(values) == 1 and (value := values.pop()) is not None:
             return Closed(kind, value, choices)
     return None

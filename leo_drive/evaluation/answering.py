@@ -25,8 +25,8 @@ Progress = Callable[[int, int], None]
 Show = Callable[[Clip], Clip]
 """What a pass does to a clip before the model sees it."""
 
-MAX_NEW_TOKENS = 64
-"""Of an answer: what `Leo.ask` has by default."""
+MAX_NEW_TOKENS = 128
+"""Of an answer, its end included. What was cut short is told in the report."""
 
 
 def answer_examples(
@@ -37,6 +37,7 @@ def answer_examples(
     source: str = "",
     progress: Progress | None = None,
     besides: Mapping[str, Sequence[str]] | None = None,
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> dict[str, list[list[Answered]]]:
     """Answer every question of every example, once a pass.
 
@@ -47,6 +48,7 @@ def answer_examples(
         progress: called with clips done and all, over all passes and what is asked besides.
         besides: more questions, by a name that says them wholly; asked of every clip as the first pass shows
             it, while that pass has it encoded.
+        max_new_tokens: of an answer.
 
     Returns:
         Of each pass, and of what was asked besides, of each example, an answer a question, greedily decoded.
@@ -71,8 +73,9 @@ def answer_examples(
                     # Several calls on one clip: the model encodes it once, and an answer does not depend on
                     # what else is asked, as it may where questions share a batch.
                     clip = clip or show(clip_of(example, leo.model.config.trained_frames, source))
-                    said = leo.ask(clip, questions)
-                    found = kept.keep(of, i, [Answered(a.text, round(a.confidence, 6)) for a in said])
+                    said = leo.ask(clip, questions, max_new_tokens=max_new_tokens)
+                    short = [Answered(a.text, round(a.confidence, 6), not a.complete) for a in said]
+                    found = kept.keep(of, i, short)
                 answers[of].append(found)
                 if progress:
                     progress(sum(map(len, answers.values())), every)

@@ -13,7 +13,13 @@ from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.evaluation.answering import Progress, answer_examples, asked_once, check_pictures
+from leo_drive.evaluation.answering import (
+    MAX_NEW_TOKENS,
+    Progress,
+    answer_examples,
+    asked_once,
+    check_pictures,
+)
 from leo_drive.evaluation.calibration import (
     FOLDS,
     fit_temperature,
@@ -57,7 +63,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
             f"give a larger part"
         )
     check_pictures(examples, str(part))
-    with kept_answers(out_dir / PARTIAL, what_answers_depend_on(leo, examples)) as kept:
+    with kept_answers(out_dir / PARTIAL, what_answers_depend_on(leo, examples, MAX_NEW_TOKENS)) as kept:
         source = part_table(part).parent.name
         answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
         table = question_table(examples, answers["calibration"])

@@ -37,7 +37,7 @@ def score_closed(
     for asked, texts in zip(questions, answers, strict=True):
         for qa, text in zip(asked, texts, strict=True):
             if qa.kind and qa.value is not None and qa.choices:
-                outcomes[qa.kind].append((qa.value, read_value(text, qa.choices)))
+                outcomes[qa.kind].append((qa.value, read_value(text, qa.choices, qa.question)))
     if not outcomes:
         return None
     kinds = {kind: _score(pairs) for kind, pairs in sorted(outcomes.items())}

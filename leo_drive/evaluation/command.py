@@ -28,13 +28,16 @@ DtypeOption = Annotated[
     str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU, float32 elsewhere.")
 ]
 BlindOption = Annotated[bool, typer.Option(help="Also answer from grey frames, for the blind baseline.")]
+LengthOption = Annotated[
+    int, typer.Option("--max-new-tokens", help="Most tokens of an answer, its end included.", min=1)
+]
 OutOption = Annotated[
     Path, typer.Option("--out", help="Folder for the answers, report.json and report.html.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 NO_JUDGE = "none"
-_OF_A_MODEL = ("model", "dtype", "blind", "corrupt", "consistency")
+_OF_A_MODEL = ("model", "dtype", "blind", "max_new_tokens", "corrupt", "consistency")
 """Options that mean nothing where the answers are there already."""
 _FILES = "predictions.csv, questions.csv, report.json and report.html"
 
@@ -79,6 +82,7 @@ def evaluate_lingoqa(
     consistency: Annotated[
         bool, typer.Option("--consistency", help="Also ask paraphrased and negated questions of every clip.")
     ] = False,
+    max_new_tokens: LengthOption = 128,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
@@ -124,7 +128,7 @@ def evaluate_lingoqa(
 
             leo = load(model, device=device, dtype=dtype)
         with progress("answering") as update:
-            report = evaluate_part(leo, root, out_dir, blind, update, **how)
+            report = evaluate_part(leo, root, out_dir, blind, update, **how, max_new_tokens=max_new_tokens)
     else:
         from leo_drive.evaluation.lingoqa import evaluate_predictions
 
@@ -163,6 +167,7 @@ def evaluate_drivelm(
         Path | None, typer.Option(help="The folder that holds samples/; beside the JSON file by default.")
     ] = None,
     blind: BlindOption = True,
+    max_new_tokens: LengthOption = 300,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
@@ -187,7 +192,7 @@ def evaluate_drivelm(
 
             leo = load(model, device=device, dtype=dtype)
         with progress("answering") as update:
-            report = evaluate_challenge(leo, challenge, out_dir, blind, update, _command())
+            report = evaluate_challenge(leo, challenge, out_dir, blind, update, _command(), max_new_tokens)
     else:
         from leo_drive.evaluation.drivelm import score_challenge
 
@@ -233,7 +238,7 @@ evaluate.command("calibrate", epilog=CALIBRATE_EXAMPLES)(calibrate)
 def _check_needs_no_model(context: typer.Context) -> None:
     """Raise InputError if an option was given that only a model could follow."""
     given = [
-        f"--{name}"
+        f"--{name.replace('_', '-')}"
         for name in _OF_A_MODEL
         # --no-blind asks for nothing, and gets it.
         if _was_given(context, name) and context.params[name] is not False

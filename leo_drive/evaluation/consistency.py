@@ -121,7 +121,7 @@ def consistency(
         answer_of = dict(zip(wordings.questions, said, strict=True))
         for group in wordings.groups:
             for relation, a, b in group.pairs:
-                first, second = (read_value(answer_of[q].text, group.choices) for q in (a, b))
+                first, second = (read_value(answer_of[q].text, group.choices, q) for q in (a, b))
                 broken = None
                 if first is not None and second is not None:
                     broken = (first == second) == (relation == "negation")

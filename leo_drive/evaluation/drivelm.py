@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from leo_drive.data.documents import read_json
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import (
-    MAX_NEW_TOKENS,
     Progress,
     Show,
     answer_examples,
@@ -31,6 +30,7 @@ from leo_drive.evaluation.answering import (
 from leo_drive.evaluation.challenge import Challenge
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
+from leo_drive.evaluation.notes import cut_short
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, check_apart, match
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 SIGHTED, BLIND = "output", "output_blind"
 OUTPUT, OUTPUT_BLIND = f"{SIGHTED}.json", f"{BLIND}.json"
 PARTIAL = "answers.partial.jsonl"
+MAX_NEW_TOKENS = 300
 RESULTS = (OUTPUT, OUTPUT_BLIND, QUESTIONS, REPORT, PAGE)
 
 
@@ -60,6 +61,7 @@ def evaluate_challenge(
     blind: bool = True,
     progress: Progress | None = None,
     command: str = "",
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> dict[str, Any]:
     """Answer the challenge's questions, score the answers where the file has some, and write it all to `out`.
 
@@ -70,6 +72,7 @@ def evaluate_challenge(
             questions give away.
         progress: called with key frames done and all, over all passes.
         command: what the report says that it was made by.
+        max_new_tokens: of an answer; the objects of a key frame take about 150, and stand at its end.
 
     Returns:
         The report: scores with intervals, beside them the blind ones, by sort how many questions count, and
@@ -81,20 +84,22 @@ def evaluate_challenge(
     """
     check_pictures(challenge.examples, str(challenge.path))
     out.mkdir(parents=True, exist_ok=True)
-    about = what_answers_depend_on(leo, challenge.examples)
+    about = what_answers_depend_on(leo, challenge.examples, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         name = challenge.path.stem
         passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
         if blind and challenge.answered:
             passes[BLIND] = grey_clip
-        said = answer_examples(leo, challenge.examples, passes, kept, name, progress)
+        said = answer_examples(
+            leo, challenge.examples, passes, kept, name, progress, max_new_tokens=max_new_tokens
+        )
         tables = {key: question_table(challenge.examples, said[key], name) for key in passes}
         made_by = {
             "model": leo.name,
             "model_hash": about["weights"],
             "cameras": ", ".join(challenge.examples[0].names or ()),
             "dtype": str(leo.model.dtype).removeprefix("torch."),
-            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+            "decoding": f"greedy, at most {max_new_tokens} tokens",
         }
         report = _finish(challenge, tables, made_by, out, leo.name, command)
     return report
@@ -222,7 +227,7 @@ def _warnings(table: pd.DataFrame, matching: Matching | None) -> list[str]:
     lines = []
     if matching and matching.missing:
         lines.append("questions without an answer: the challenge's server refuses such a file")
-    lines += matching.warnings() if matching else []
+    lines += [*(matching.warnings() if matching else []), *cut_short(table)]
     empty = sum(not answer.strip() for answer in table["answer"])
     return [*lines, *([f"{empty} of {len(table)} answers are empty; they count as wrong"] if empty else [])]
 

@@ -129,6 +129,7 @@ def evaluate_part(
     no_judge: str = "not asked for",
     extras: Sequence[Extra] = (),
     command: str = "",
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> dict[str, Any]:
     """Answer a part's questions, score the answers, and write the evaluation's files to `out`.
 
@@ -142,6 +143,7 @@ def evaluate_part(
         judge: Lingo-Judge; without it the report says `no_judge` in its place.
         extras: what else to measure; each adds passes, an entry of the report and sections of the page.
         command: what the report says that it was made by.
+        max_new_tokens: of an answer.
 
     Returns:
         The report: what was evaluated, every score with its interval, and where there are closed questions,
@@ -156,7 +158,7 @@ def evaluate_part(
     asked = [asked_once(example) for example in read.examples]
     check_pictures(asked, str(part))
     out.mkdir(parents=True, exist_ok=True)
-    about = what_answers_depend_on(leo, asked)
+    about = what_answers_depend_on(leo, asked, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         closed = any(qa.choices for example in asked for qa in example.questions)
         passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
@@ -166,7 +168,7 @@ def evaluate_part(
         for extra in extras:
             passes |= extra.passes()
             besides |= extra.besides()
-        said = answer_examples(leo, asked, passes, kept, read.name, progress, besides)
+        said = answer_examples(leo, asked, passes, kept, read.name, progress, besides, max_new_tokens)
         tables = {name: read.table(read.examples, said[name]) for name in passes}
         answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
         made_by = {
@@ -174,7 +176,7 @@ def evaluate_part(
             "model_hash": about["weights"],
             "frames": leo.model.config.trained_frames,
             "dtype": str(leo.model.dtype).removeprefix("torch."),
-            "decoding": f"greedy, at most {MAX_NEW_TOKENS} tokens",
+            "decoding": f"greedy, at most {max_new_tokens} tokens",
         }
         report = _finish(read, answers, made_by, out, leo.name, judge, no_judge, extras, command)
     return report

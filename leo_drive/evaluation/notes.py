@@ -18,7 +18,7 @@ OFFICIAL = {"segments": 100, "questions": 500, "references": 1000}
 
 def warnings_on(table: pd.DataFrame, matching: Matching | None) -> list[str]:
     """What may be wrong with the answers themselves."""
-    lines = matching.warnings() if matching else []
+    lines = [*(matching.warnings() if matching else []), *cut_short(table)]
     empty = table[[not answer.strip() for answer in table["answer"]]]
     if len(empty):
         line = f"{len(empty)} of {len(table)} answers are empty: wrong as closed answers"
@@ -29,6 +29,14 @@ def warnings_on(table: pd.DataFrame, matching: Matching | None) -> list[str]:
             line += f'; judged all the same, {as_none} of them as "none", and {passed} of them passed'
         lines.append(line)
     return lines
+
+
+def cut_short(table: pd.DataFrame) -> list[str]:
+    """That answers were not let end."""
+    cut = int((table["cut"] == "yes").sum())
+    if not cut:
+        return []
+    return [f"{cut} of {len(table)} answers were cut short; a larger --max-new-tokens lets them end"]
 
 
 def notes_on(

@@ -68,7 +68,7 @@ class PartialAnswers:
 
     def keep(self, name: str, clip: int, answers: list[Answered]) -> list[Answered]:
         """Write the answers of a pass for a clip, and return them."""
-        said = [[answer.text, answer.confidence] for answer in answers]
+        said = [[answer.text, answer.confidence, answer.cut] for answer in answers]
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"pass": name, "clip": clip, "answers": said}) + "\n")
         self._answers[name, clip] = answers
@@ -84,7 +84,7 @@ class PartialAnswers:
         try:
             lines = [dict(json.loads(line)) for line in whole.splitlines()]
             for line in lines[1:]:
-                said = [Answered(text, float(sure)) for text, sure in line["answers"]]
+                said = [Answered(text, float(sure), bool(cut)) for text, sure, cut in line["answers"]]
                 line |= {"pass": str(line["pass"]), "clip": int(line["clip"]), "answers": said}
             return lines
         except (ValueError, TypeError, KeyError):
@@ -101,14 +101,18 @@ class PartialAnswers:
             )
 
 
-def what_answers_depend_on(leo: Leo, examples: Sequence[Example]) -> dict[str, str]:
-    """The model and the questions, each as a short fingerprint."""
+def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens: int) -> dict[str, str]:
+    """The model and the questions, each as a short fingerprint, and how long an answer may be."""
     asked = hashlib.blake2s()
     for example in examples:
         lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
         lines += [f"{qa.question_id} {qa.question}" for qa in example.questions]
         asked.update("\n".join(lines).encode())
-    return {"weights": weights_hash(leo.model), "questions": asked.hexdigest()[:12]}
+    return {
+        "weights": weights_hash(leo.model),
+        "questions": asked.hexdigest()[:12],
+        "max_new_tokens": str(max_new_tokens),
+    }
 
 
 def weights_hash(network: PreTrainedModel) -> str:

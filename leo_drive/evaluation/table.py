@@ -10,6 +10,7 @@ Columns:
     question, references: as asked, and a list of reference answers.
     choices, truth: of a closed question, the values that it allows and the right one; of open ones [], None.
     answer, confidence: the model's words, and 0 to 1; NaN where answers came without.
+    cut: yes or no, whether the limit of tokens ended the answer.
     value: what was read from the answer to a closed question; None where it could not be told.
     correct: whether value is truth; None of an open question.
     judge: Lingo-Judge's logit, above 0 for a right answer; NaN where nobody judged.
@@ -39,7 +40,7 @@ _LISTS = ("references", "choices")
 _NUMBERS = {"confidence", "judge", "points"}
 COLUMNS = (
     *("question_id", "segment_id", "part", "kind", "subject", "question", "references", "choices", "truth"),
-    *("answer", "value", "correct", "confidence", "judge"),
+    *("answer", "cut", "value", "correct", "confidence", "judge"),
 )
 
 # Scenery asks what is there; action asks what the ego vehicle does, why, and what is to be done or watched.
@@ -57,10 +58,11 @@ _ASKS_ACTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What is kept of an answer: its text, and how sure the model was of it, 0 to 1."""
+    """What is kept of an answer: its text, how sure the model was, 0 to 1, and whether it was cut short."""
 
     text: str
     confidence: float = math.nan
+    cut: bool = False
 
 
 def question_table(
@@ -179,7 +181,7 @@ def _row(
 ) -> dict[str, Any]:
     qa = qas[0]
     closed = bool(qa.kind and qa.choices) and qa.value is not None
-    value = read_value(answered.text, qa.choices or ()) if closed else None
+    value = read_value(answered.text, qa.choices or (), qa.question) if closed else None
     return {
         "question_id": qa.question_id,
         "segment_id": segment,
@@ -191,6 +193,7 @@ def _row(
         "choices": list(qa.choices or ()) if closed else [],
         "truth": qa.value if closed else None,
         "answer": answered.text,
+        "cut": "yes" if answered.cut else "no",
         "value": value,
         "correct": value == qa.value if closed else None,
         "confidence": answered.confidence,

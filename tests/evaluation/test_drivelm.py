@@ -86,7 +86,7 @@ def test_a_model_answers_all_cameras_and_goes_on(root, tmp_path, caplog):
                 raise KeyboardInterrupt
             self.asked += 1
             assert clip.names == CAMERAS and len(clip.frames) == 6
-            return super().ask(clip, questions, **{"max_new_tokens": 4, **options})
+            return super().ask(clip, questions, **{**options, "max_new_tokens": 4})
 
     challenge = read_challenge(root)
     whole = evaluate_challenge(Watched(*tiny_leo(seed=0)), challenge, tmp_path / "whole")
@@ -120,7 +120,7 @@ def test_without_answers_there_are_answers_to_send(root, tmp_path):
             del qa["A"]
     (root / "test_eval.json").write_text(json.dumps(file))
     challenge = read_challenge(root, cameras=["CAM_FRONT"])
-    report = evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out")
+    report = evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out", max_new_tokens=8)
     assert report["scores"] == {} and "server" in report["notes"][0]
     assert len(json.loads((tmp_path / "out/output.json").read_text())) == 11
     with pytest.raises(InputError, match="has no answers to score"):

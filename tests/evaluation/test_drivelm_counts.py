@@ -63,7 +63,7 @@ def test_questions_that_one_score_leaves_out_are_not_worse(tmp_path):
 
 def test_the_page_shows_no_mistake_that_does_not_count(tmp_path):
     challenge = read_challenge(write_root(tmp_path))
-    evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out")
+    evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out", max_new_tokens=8)
     # The model knows nothing: every answer is wrong, and no object is found.
     mistakes = (tmp_path / "out/report.html").read_text().split("Most confident mistakes")[1]
     assert "s_f1_5" in mistakes  # names no object, so it counts
@@ -76,7 +76,7 @@ def test_answers_without_scores_are_not_compared(tmp_path):
         for qa in (qa for stage in frame["QA"].values() for qa in stage):
             del qa["A"]
     challenge = read_challenge(write_root(tmp_path, file), cameras=["CAM_FRONT"])
-    evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out")
+    evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out", max_new_tokens=8)
     with pytest.raises(
         InputError, match="out: has no scores to compare; evaluate on a file that has answers"
     ):

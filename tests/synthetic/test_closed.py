@@ -14,7 +14,15 @@ YES_NO = ("yes", "no")
         ("Yes.", YES_NO, "yes"),
         ("yes, there is one on the left", YES_NO, "yes"),
         ("No, there isn't.", YES_NO, "no"),
-        ("There are no cyclists.", YES_NO, "no"),
+        ("**No**, it is red", YES_NO, "no"),
+        ("No there is not", YES_NO, "no"),
+        ("The answer is yes.", YES_NO, "yes"),
+        ("I would say no.", YES_NO, "no"),
+        ("It is clear, so yes, we can.", YES_NO, "yes"),
+        ("It is safe to proceed, there is no traffic ahead.", YES_NO, None),
+        ("No traffic is ahead, we can go.", YES_NO, None),
+        ("A pedestrian is crossing although there is no zebra crossing.", YES_NO, None),
+        ("There are no cyclists.", YES_NO, None),
         ("Perhaps.", YES_NO, None),
         ("", YES_NO, None),
         ("Left and right.", CHOICES["side"], "both"),
@@ -36,6 +44,46 @@ YES_NO = ("yes", "no")
 )
 def test_reading(text, choices, value):
     assert read_value(text, choices) == value
+
+
+@pytest.mark.parametrize(
+    "question, text, value",
+    [
+        ("Are there any cyclists?", "There are no cyclists.", "no"),
+        ("Are there any cyclists?", "No cyclists in view.", "no"),
+        ("Are there any cyclists?", "None.", "no"),
+        ("Do you see a pedestrian?", "There is nobody.", "no"),
+        ("Is there a vehicle ahead?", "There are no cars ahead.", "no"),
+        ("Are there any cyclists?", "There is no traffic.", None),
+        ("Are there any people?", "There are no people but a cyclist.", None),
+        ("Is the view free of any cyclists?", "There are no cyclists.", None),
+        ("Are there no cyclists?", "There are no cyclists.", None),
+        ("Is it safe to proceed?", "There is no traffic ahead.", None),
+        ("Can we overtake any car?", "We can overtake as there is no oncoming traffic.", None),
+    ],
+)
+def test_what_is_denied_is_what_was_asked_for(question, text, value):
+    assert read_value(text, YES_NO, question) == value
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("More than one.", None),
+        ("At least two cars", None),
+        ("Less than three", None),
+        ("Fewer than four.", None),
+        ("Two or more.", None),
+        ("Up to three people.", None),
+        ("More than three.", "four or more"),
+        ("At least five.", "four or more"),
+        ("Six or more", "four or more"),
+        ("There are over 10 cars.", "four or more"),
+        ("One car over there.", "one"),
+    ],
+)
+def test_a_bound_is_no_number(text, value):
+    assert read_value(text, CHOICES["count"]) == value
 
 
 @pytest.mark.parametrize("kind", CHOICES)
