@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,37 +154,47 @@ class ImageFile:
 
 
 class ImageFolder:
-    """A data set's images by the names that its tables have for them, unpacked or in the archive beside.
+    """A data set's images by the names that its tables have for them, unpacked or in archives.
 
     Args:
         folder: what the names are relative to.
-        archive: a zip archive with the same names; `folder/images.zip` unless told.
-        lead: a folder that the archive's names may begin with although the tables' do not, or the reverse.
+        archives: zip archives with the same names; `folder/images.zip` unless told. Those that are not there
+            are passed over.
+        heads: folders that a name begins with in one place and not in another, or that stand for each other.
 
-    An image is the file if there is one, otherwise the archive's. Without an archive nothing on the disk is
-    looked at: whether an image is there shows when it is read.
+    An image is the file if there is one, otherwise an archive's. Without archives, and with one way alone to
+    say a name, nothing on the disk is looked at: whether an image is there shows when it is read.
     """
 
-    def __init__(self, folder: Path, archive: Path | None = None, lead: str = "images") -> None:
-        self.folder, self.lead = folder, f"{lead}/"
-        self.archive = folder / ARCHIVE if archive is None else archive
-        self.archived = self.archive.is_file()
+    def __init__(
+        self, folder: Path, archives: Sequence[Path] | None = None, heads: Sequence[str] = ("images",)
+    ) -> None:
+        self.folder = folder
+        given = [folder / ARCHIVE] if archives is None else dict.fromkeys(archives)
+        self.archives = [path for path in given if path.is_file()]
+        self._heads = [f"{head}/" for head in sorted(heads, key=len, reverse=True)]
+        self._unpacked = [head for head in self._heads if (folder / head).is_dir()]
 
     def find(self, name: str) -> ImageFile:
         """The image called `name`, there or not.
 
         Raises:
-            InputError: the archive is needed and cannot be read.
+            InputError: an archive is needed and cannot be read.
         """
-        path = self.folder / name
-        if not self.archived or path.exists():
-            return ImageFile(path)
-        members = open_archive(self.archive).NameToInfo
         plain = str(PurePosixPath(name))
-        for member in (plain, plain.removeprefix(self.lead), f"{self.lead}{plain}"):
-            if member in members:
-                return ImageFile(self.archive, member)
-        return ImageFile(self.archive, plain)
+        tail = next((plain.removeprefix(head) for head in self._heads if plain.startswith(head)), plain)
+        files = list(dict.fromkeys([name, *(head + tail for head in self._unpacked)]))
+        if len(files) == 1 and not self.archives:
+            return ImageFile(self.folder / name)
+        for file in files:
+            if (self.folder / file).exists():
+                return ImageFile(self.folder / file)
+        for archive in self.archives:
+            members = open_archive(archive).NameToInfo
+            for member in (plain, tail, *(head + tail for head in self._heads)):
+                if member in members:
+                    return ImageFile(archive, member)
+        return ImageFile(self.archives[0], plain) if self.archives else ImageFile(self.folder / name)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

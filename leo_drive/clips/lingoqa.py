@@ -115,6 +115,6 @@ def _locate(images: ImageFolder, name: str) -> ImageFile:
     image = images.find(name)
     if image.exists():
         return image
-    if images.archived:
-        raise InputError(f"{images.archive}: has no {name}; download it again")
+    if images.archives:
+        raise InputError(f"{images.archives[0]}: has no {name}; download it again")
     raise InputError(f"{image}: no such image, and no {ARCHIVE} in {images.folder}; get the part's {ARCHIVE}")

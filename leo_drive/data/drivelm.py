@@ -22,7 +22,9 @@ from leo_drive.data.documents import read_json
 from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import InputError
 
-ARCHIVE = "drivelm_nus_imgs_train.zip"
+ARCHIVES = "drivelm_nus_imgs_*.zip"
+# DriveLM's archive of the images of its validation questions has the second where nuScenes has the first.
+_HEADS = ("samples", "val_data", "nuscenes/samples", "nuscenes")
 SIZE = (1600, 900)
 """Width and height of nuScenes' pictures, in pixels."""
 
@@ -59,8 +61,9 @@ def read_drivelm(
 
     Args:
         root: the JSON file, or a folder that holds no other.
-        nuscenes: the folder that holds samples/, or the archive of DriveLM's images; by default `nuscenes` or
-            `drivelm_nus_imgs_train.zip` in the JSON file's folder, or `nuscenes` beside that folder.
+        nuscenes: the folder that holds samples/ or val_data/, or an archive of DriveLM's images; by default
+            `nuscenes`, these folders or `drivelm_nus_imgs_*.zip` in the JSON file's folder, or `nuscenes`
+            beside that folder.
         cameras: which to show, in this order.
         tags: how objects' tags are said.
 
@@ -165,13 +168,23 @@ def _known_camera(path: Path, camera: str) -> str:
 
 def drivelm_images(path: Path, nuscenes: Path | None) -> ImageFolder:
     """The pictures that belong to a JSON file; `nuscenes` as `read_drivelm` has it."""
-    if nuscenes is None:
-        beside = path.parent / "nuscenes"
-        within = beside.is_dir() or (path.parent / ARCHIVE).is_file()
-        nuscenes = beside if within else path.absolute().parent.parent / "nuscenes"
-    if nuscenes.is_file():
-        return ImageFolder(nuscenes.parent, nuscenes, "nuscenes")
-    return ImageFolder(nuscenes, nuscenes.parent / ARCHIVE, "nuscenes")
+    if nuscenes is not None and nuscenes.is_file():
+        return ImageFolder(nuscenes.parent, [nuscenes], _HEADS)
+    if nuscenes is not None:
+        folder = nuscenes.parent if nuscenes.name in _HEADS[:2] else nuscenes
+    elif (path.parent / "nuscenes").is_dir():
+        folder = path.parent / "nuscenes"
+    elif _archives(path.parent) or any((path.parent / head).is_dir() for head in _HEADS):
+        folder = path.parent
+    else:
+        folder = path.absolute().parent.parent / "nuscenes"
+    return ImageFolder(
+        folder, [*_archives(path.parent), *_archives(folder), *_archives(folder.parent)], _HEADS
+    )
+
+
+def _archives(folder: Path) -> list[Path]:
+    return sorted(folder.glob(ARCHIVES))
 
 
 def frame_picture(where: str, images: ImageFolder, paths: dict[str, str], camera: str) -> ImageFile:

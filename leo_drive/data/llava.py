@@ -143,9 +143,9 @@ def _conversations_file(root: Path, file: str | None) -> Path:
 def _images(path: Path, images: str | Path | None) -> ImageFolder:
     if images is None:
         beside = path.parent / "images"
-        return ImageFolder(beside if beside.is_dir() else path.parent, path.parent / "images.zip")
+        return ImageFolder(beside if beside.is_dir() else path.parent, [path.parent / "images.zip"])
     given = path.parent / images
     if given.is_file():
         # A folder that is not there: all images are the archive's.
-        return ImageFolder(given.with_suffix(""), given)
+        return ImageFolder(given.with_suffix(""), [given])
     return ImageFolder(given)

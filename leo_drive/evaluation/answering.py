@@ -82,12 +82,14 @@ def answer_examples(
     return answers
 
 
-def check_pictures(examples: Sequence[Example], where: str) -> None:
+def check_pictures(
+    examples: Sequence[Example], where: str, cure: str = "get the data set's images again"
+) -> None:
     """Raise InputError with the pictures that are missing, before anything is answered."""
     report = check_examples(examples)
     problems = [line for line in report.lines()[1:] if "pictures" in line or "archives" in line]
     if problems:
-        raise InputError(f"{where}: {'; '.join(problems)}; get the data set's images again")
+        raise InputError(f"{where}: {'; '.join(problems)}; {cure}")
 
 
 def clip_of(example: Example, frames: int, source: str = "") -> Clip:

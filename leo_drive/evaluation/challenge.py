@@ -25,6 +25,8 @@ from leo_drive.errors import InputError, some
 STAGES = ("perception", "prediction", "planning", "behavior")
 SORTS = ("accuracy", "chatgpt", "language", "match")
 """What the tags 0 to 3 mean: how an answer is scored."""
+UNTOLD = "untold"
+"""In place of one, in a file without tags."""
 
 _MOVING = "what is the moving status of object"
 _PLANNING = ("what actions could the ego vehicle take", "lead to a collision", "safe actions")
@@ -64,7 +66,7 @@ class Challenge:
     Attributes:
         path: the JSON file.
         examples: a key frame each, with its cameras' pictures; answers are empty where the file has none.
-        stages, sorts: of each question, by id; a sort of SORTS.
+        stages, sorts: of each question, by id; a sort of SORTS, or UNTOLD.
         answered: whether the file has the answers, so that there is something to score.
         drawn: whether the questions were drawn here from a training file; the options of its multiple
             choice are then ours.
@@ -84,14 +86,14 @@ def read_challenge(
     """The challenge's questions about every key frame.
 
     Args:
-        root: the JSON file, or a folder that holds no other: with tags, as the challenge's test files, or a
-            training file.
+        root: the JSON file, or a folder that holds no other: one of the challenge's, with tags or without
+            answers, or a training file.
         nuscenes: as `leo_drive.data.drivelm.read_drivelm` has it.
         cameras: which are shown, in this order; all six by default.
 
     Raises:
-        InputError: no file, not DriveLM's layout, an unknown camera or tag, neither tags nor answers,
-            answers to some of the questions alone, or none of the challenge's questions.
+        InputError: no file, not DriveLM's layout, an unknown camera or tag, answers to some of the
+            questions alone, or none of the challenge's questions.
     """
     path = drivelm_file(Path(root))
     shown = known_cameras(path, cameras or CAMERAS)
@@ -106,16 +108,13 @@ def read_challenge(
     }
     if not every:
         raise InputError(f"{path}: has no questions")
-    drawn = not any(qa.tag for qa in every.values())
+    tagged = any(qa.tag for qa in every.values())
     answered = _has_answers(path, every)
-    if drawn and not answered:
-        raise InputError(
-            f"{path}: has neither the challenge's tags nor answers; give a training file, or one of its test "
-            f"files"
-        )
+    # Tags say how answers are scored; where there are none to score against, all questions are asked.
+    drawn = answered and not tagged
     examples, stages, sorts = [], {}, {}
     for name, frame in frames:
-        asked = list(_draw(name, frame) if drawn else _tagged(path, name, frame))
+        asked = list(_draw(name, frame) if drawn else _all(path, name, frame, tagged))
         for qa, stage, sort in asked:
             stages[qa.question_id], sorts[qa.question_id] = stage, sort
         pictures = tuple(
@@ -139,15 +138,20 @@ def _has_answers(path: Path, every: Mapping[str, _QA]) -> bool:
     return not empty
 
 
-def _tagged(path: Path, name: str, frame: _Frame) -> Iterator[tuple[QuestionAnswer, str, str]]:
+def _all(path: Path, name: str, frame: _Frame, tagged: bool) -> Iterator[tuple[QuestionAnswer, str, str]]:
     number = 0
     for stage in STAGES:
         for qa in frame.QA.get(stage, ()):
-            if qa.tag is None or len(qa.tag) != 1 or not 0 <= qa.tag[0] < len(SORTS):
+            tag = qa.tag or []
+            if tagged and not (len(tag) == 1 and 0 <= tag[0] < len(SORTS)):
                 raise InputError(f"{path}: key frame {name}: {stage}: not one tag of 0 to 3, found {qa.tag}")
             if not qa.Q.strip():
                 raise InputError(f"{path}: key frame {name}: {stage}: a question is empty")
-            yield QuestionAnswer(f"{name}_{number}", qa.Q, qa.A or ""), stage, SORTS[qa.tag[0]]
+            yield (
+                QuestionAnswer(f"{name}_{number}", qa.Q, qa.A or ""),
+                stage,
+                SORTS[tag[0]] if tagged else UNTOLD,
+            )
             number += 1
 
 

@@ -164,7 +164,10 @@ def evaluate_drivelm(
         typer.Option(help="Which cameras are shown; repeat it. All six by default.", show_default=False),
     ] = None,
     nuscenes: Annotated[
-        Path | None, typer.Option(help="The folder that holds samples/; beside the JSON file by default.")
+        Path | None,
+        typer.Option(
+            help="The folder or archive that holds samples/ or val_data/; by default beside the JSON file."
+        ),
     ] = None,
     blind: BlindOption = True,
     max_new_tokens: LengthOption = 300,

@@ -18,6 +18,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from leo_drive.data.documents import read_json
+from leo_drive.data.drivelm import ARCHIVES
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import (
     Progress,
@@ -82,7 +83,11 @@ def evaluate_challenge(
         InputError: pictures are missing, cameras and questions do not fit the model's context, or `out` has
             part of the answers of another model, or to other questions.
     """
-    check_pictures(challenge.examples, str(challenge.path))
+    check_pictures(
+        challenge.examples,
+        str(challenge.path),
+        f"put {ARCHIVES} beside it, or say with --nuscenes where they are",
+    )
     out.mkdir(parents=True, exist_ok=True)
     about = what_answers_depend_on(leo, challenge.examples, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:

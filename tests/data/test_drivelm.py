@@ -58,6 +58,32 @@ def drivelm(tmp_path):
     return folder
 
 
+VALIDATION = {name.replace("samples/", "val_data/"): data for name, data in IMAGES.items()}
+
+
+@pytest.mark.parametrize("where", ["archive", "both archives", "unpacked", "named archive", "named folder"])
+def test_the_images_of_the_validation_questions_lie_in_another_folder(drivelm, where):
+    archive, options = drivelm / "drivelm_nus_imgs_val.zip", {}
+    if where in ("archive", "both archives"):
+        pack(archive, VALIDATION)
+    if where == "both archives":
+        train = {name.replace("1.jpg", "7.jpg"): data for name, data in IMAGES.items() if "1.jpg" in name}
+        pack(
+            drivelm / "drivelm_nus_imgs_train.zip", {f"nuscenes/{name}": data for name, data in train.items()}
+        )
+    elif where == "unpacked":
+        write(drivelm, VALIDATION)
+    elif where == "named archive":
+        pack(drivelm.parent / "mine.zip", VALIDATION)
+        options = {"nuscenes": drivelm.parent / "mine.zip"}
+    elif where == "named folder":
+        write(drivelm.parent / "there", VALIDATION)
+        options = {"nuscenes": drivelm.parent / "there/val_data"}
+    first, second = read_drivelm(drivelm, **options)
+    assert [shade(p.read()) for p in first.pictures] == [20, 40, 60, 80, 100, 120]
+    assert [shade(p.read()) for p in second.pictures] == [30, 50, 70, 90, 110, 130]
+
+
 @pytest.mark.parametrize("where", ["within", "beside", "archive", "named folder", "named archive"])
 def test_six_cameras_in_order(drivelm, where):
     options = {}

@@ -144,13 +144,19 @@ def test_a_file_with_some_empty_answers_names_them_before_anything_is_answered(t
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_a_file_without_tags_and_answers_is_neither(tmp_path):
+def test_a_file_without_tags_and_answers_is_asked_whole(tmp_path):
     file = asked()
+    for folder in ("tagged", "untold"):
+        (tmp_path / folder).mkdir()
+    with_tags = read_challenge(write_root(tmp_path / "tagged", file))
     for frame in file["s"]["key_frames"].values():
         for qa in (qa for stage in frame["QA"].values() for qa in stage):
             del qa["A"], qa["tag"]
-    with pytest.raises(InputError, match="neither the challenge's tags nor answers; give a training file"):
-        read_challenge(write_root(tmp_path, file))
+    challenge = read_challenge(write_root(tmp_path / "untold", file), cameras=["CAM_FRONT"])
+    assert list(challenge.stages) == list(with_tags.stages) and set(challenge.sorts.values()) == {"untold"}
+    evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out", max_new_tokens=2)
+    output = json.loads((tmp_path / "out/output.json").read_text())
+    assert [row["id"] for row in output] == list(challenge.stages)
 
 
 def test_ids_that_do_not_fit(root, tmp_path, caplog):
