@@ -261,9 +261,11 @@ def _was_given(context: typer.Context, name: str) -> bool:
 def _judge(name: str | None, device: str | None, batch: int) -> tuple[LingoJudge | None, str]:
     """The judge, or None and why there is none; only one that was asked for has to be there."""
     from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge
+    from leo_drive.inference.load import pick_device
 
     if name == NO_JUDGE:
         return None, "not asked for (--judge none)"
+    pick_device(device)  # one that is not there is not the hub's fault
     try:
         with spinner(f"loading {name or LINGO_JUDGE}"):
             return LingoJudge(name or LINGO_JUDGE, device, batch), ""

@@ -166,9 +166,9 @@ def _jpeg(picture: Picture, strength: int, rng: np.random.Generator) -> Picture:
 
 
 def _dropped(clip: Clip, strength: int, rng: np.random.Generator) -> Clip:
-    """A quarter, half or three quarters of the frames before the last are lost."""
+    """A quarter, half or three quarters of the frames before the last are lost, one at the least."""
     earlier = len(clip.frames) - 1
-    lost = round(earlier * strength / 4)
+    lost = max(1, round(earlier * strength / 4)) if earlier else 0
     kept = [*sorted(rng.permutation(earlier)[lost:].tolist()), earlier]
     return _taken(clip, kept)
 
@@ -206,6 +206,9 @@ CORRUPTIONS: dict[str, _Corruption] = {
     "shuffled": _shuffled,
 }
 """By the name that `--corrupt` takes."""
+
+LEAST_FRAMES = {"dropped": 2, "shuffled": 3}
+"""Of a clip; shorter ones stay as they are, since the last frame stays. Of the others one is enough."""
 
 
 def _taken(clip: Clip, kept: Sequence[int]) -> Clip:

@@ -34,7 +34,7 @@ from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.notes import cut_short
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
-from leo_drive.evaluation.predictions import Matching, check_apart, match
+from leo_drive.evaluation.predictions import Matching, check_apart, file_hash, match
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
@@ -137,7 +137,7 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         of_doubled="the last counts",
     )
     out.mkdir(parents=True, exist_ok=True)
-    made_by = {"predictions": str(predictions)}
+    made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(challenge, {SIGHTED: matching.table}, made_by, out, predictions.name, command, matching)
 
 
@@ -166,11 +166,8 @@ def _finish(
     tokenizer = None
     if challenge.answered:
         measured = measure(table, "drivelm")
-        report["scores"] = measured.as_dict(table)
-        if BLIND in tables:
-            of_blind = measure(tables[BLIND], "drivelm").metrics
-            for metric in measured.metrics:
-                report["scores"][metric]["blind"] = of_blind[metric].value if metric in of_blind else None
+        blind = measure(tables[BLIND], "drivelm") if BLIND in tables else None
+        report["scores"] = measured.as_dict(table, blind)
         tokenizer = measured.tokenizer
         report["stages"] = by_stage(table, measured.metrics)
         report["sorts"], report["official"] = shares(table), known_part(report["scores"])

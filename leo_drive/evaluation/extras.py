@@ -19,7 +19,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show, grey_clip
 from leo_drive.evaluation.calibration import reliability, reliability_figure
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
-from leo_drive.evaluation.corruptions import STRENGTHS
+from leo_drive.evaluation.corruptions import LEAST_FRAMES, STRENGTHS
 from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED, Answers
 from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html, with_interval
 from leo_drive.evaluation.robustness import (
@@ -31,6 +31,7 @@ from leo_drive.evaluation.robustness import (
     read_corruptions,
     robustness,
     robustness_figure,
+    unchanged,
 )
 
 
@@ -53,16 +54,21 @@ class Robustness:
             raise InputError(f"{part}: none of its questions is closed; --corrupt has nothing to score")
         return cls(found)
 
-    def passes(self) -> Mapping[str, Show]:
-        return {BLIND: grey_clip, **passes(self.corruptions)}
+    def passes(self, frames: int) -> Mapping[str, Show]:
+        changing = tuple(c for c in self.corruptions if frames >= LEAST_FRAMES.get(c, 1))
+        if not changing:
+            raise InputError(f"--corrupt {','.join(self.corruptions)}: changes nothing in {frames} frames")
+        return {BLIND: grey_clip, **passes(changing)}
 
     def besides(self) -> Mapping[str, Sequence[str]]:
         return {}
 
     def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
         tables = answers.tables
-        corrupted = {c: {s: tables[pass_name(c, s)] for s in STRENGTHS} for c in self.corruptions}
+        changing = [c for c in self.corruptions if pass_name(c, STRENGTHS[0]) in tables]
+        corrupted = {c: {s: tables[pass_name(c, s)] for s in STRENGTHS} for c in changing}
         found = robustness(tables[SIGHTED], tables[BLIND], tables[LAST_FRAME], corrupted)
+        found["unchanged"] = [c for c in self.corruptions if c not in changing]
         drawn = robustness_figure(found)
         drawn.savefig(out / ROBUSTNESS_PLOT, dpi=110, metadata={"Software": None})
         return found, [_robustness_section(found, figure_html(drawn, "balanced accuracy by strength"))]
@@ -74,7 +80,7 @@ class Confidence:
 
     name: ClassVar[str] = "confidence"
 
-    def passes(self) -> Mapping[str, Show]:
+    def passes(self, frames: int) -> Mapping[str, Show]:
         return {}
 
     def besides(self) -> Mapping[str, Sequence[str]]:
@@ -107,7 +113,7 @@ class Consistency:
     wordings: Wordings = field(default_factory=read_wordings)
     name: ClassVar[str] = "consistency"
 
-    def passes(self) -> Mapping[str, Show]:
+    def passes(self, frames: int) -> Mapping[str, Show]:
         return {}
 
     def besides(self) -> Mapping[str, Sequence[str]]:
@@ -162,6 +168,8 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     ]
     html = plot + table_html(columns, rows)
     html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
+    if found.get("unchanged"):
+        html += text_html(unchanged(found), "faint")
     if found["mean_kept"] is None:
         html += text_html(f"{NOTHING_TO_KEEP[0].upper()}{NOTHING_TO_KEEP[1:]}.", "faint")
     html += "<h3>What seeing and looking back gain</h3>"

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,14 @@ from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import LeoDriveError, one_line
 from leo_drive.evaluation.bootstrap import Metric, share
 
 PTB, WORDS = "PTB", "words"
 """The Penn Treebank's tokenizer as COCO's evaluation runs it; words and numbers, without Java."""
 
 NO_JAVA = "needs Java (java on the PATH), which is not here"
+_PATIENCE = 60  # seconds
 NO_WORDS = "no reference answer has a word"
 
 _WORD = re.compile(r"\w+(?:['’.,:-]\w+)*")
@@ -58,6 +60,24 @@ class Tokens:
     tokenizer: str
 
 
+def find_java() -> tuple[str | None, str]:
+    """Java's path; or None, and what is missing. It has to run: macOS has a `java` that only says so."""
+    path = shutil.which("java")
+    if path is None:
+        return None, NO_JAVA
+    trouble = _trouble(path)
+    return (None, f"needs Java, and {path} does not run ({trouble})") if trouble else (path, "")
+
+
+@lru_cache
+def _trouble(java: str) -> str:
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, check=False, timeout=_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return one_line(error)
+    return " ".join(done.stderr.decode(errors="replace").split())[-160:] if done.returncode else ""
+
+
 def tokenize(answers: Sequence[str], references: Sequence[Sequence[str]]) -> Tokens:
     """Lower-cased tokens without punctuation, by PTB where there is Java.
 
@@ -65,7 +85,7 @@ def tokenize(answers: Sequence[str], references: Sequence[Sequence[str]]) -> Tok
         LeoDriveError: the tokenizer broke off.
     """
     texts = [*answers, *(reference for of_question in references for reference in of_question)]
-    java = shutil.which("java")
+    java, _ = find_java()
     tokens = iter(_ptb(java, texts) if java else [" ".join(_WORD.findall(text.lower())) for text in texts])
     return Tokens(
         [next(tokens) for _ in answers],

@@ -6,7 +6,6 @@ everything about each question, report.json and report.html.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,9 +35,16 @@ from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
-from leo_drive.evaluation.predictions import COLUMNS, Matching, check_apart, match, read_predictions
+from leo_drive.evaluation.predictions import (
+    COLUMNS,
+    Matching,
+    check_apart,
+    file_hash,
+    match,
+    read_predictions,
+)
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
-from leo_drive.evaluation.scores import measure
+from leo_drive.evaluation.scores import GAINS, measure
 from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
 from leo_drive.evaluation.table import (
     QUESTIONS,
@@ -87,8 +93,15 @@ class Extra(Protocol):
     def name(self) -> str:
         """Its key in report.json."""
 
-    def passes(self) -> Mapping[str, Show]:
-        """More passes over the same clips, by a name that says what is shown wholly."""
+    def passes(self, frames: int) -> Mapping[str, Show]:
+        """More passes over the same clips, by a name that says what is shown wholly.
+
+        Args:
+            frames: most that a clip is shown with.
+
+        Raises:
+            InputError: so many frames are too few for what it measures.
+        """
 
     def besides(self) -> Mapping[str, Sequence[str]]:
         """More questions about every clip, by a name that says them wholly."""
@@ -137,8 +150,8 @@ def evaluate_part(
 
     Args:
         part: folder with val.parquet or train.parquet.
-        blind: where there are closed questions, answer a second time from grey frames: what the questions
-            give away. Those answers are in `predictions_blind.csv`.
+        blind: where there are closed questions or a judge, answer a second time from grey frames: what the
+            questions give away. Those answers are in `predictions_blind.csv`.
         progress: called with clips done and all, over all passes.
         judge: Lingo-Judge; without it the report says `no_judge` in its place.
         extras: what else to measure; each adds passes, an entry of the report and sections of the page.
@@ -160,13 +173,14 @@ def evaluate_part(
     out.mkdir(parents=True, exist_ok=True)
     about = what_answers_depend_on(leo, asked, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
+        frames = min(leo.model.config.trained_frames, max(len(example.pictures) for example in asked))
         closed = any(qa.choices for example in asked for qa in example.questions)
         passes: dict[str, Show] = {SIGHTED: lambda clip: clip}
-        if blind and closed:
+        if blind and (closed or judge):
             passes[BLIND] = grey_clip
         besides: dict[str, Sequence[str]] = {}
         for extra in extras:
-            passes |= extra.passes()
+            passes |= extra.passes(frames)
             besides |= extra.besides()
         said = answer_examples(leo, asked, passes, kept, read.name, progress, besides, max_new_tokens)
         tables = {name: read.table(read.examples, said[name]) for name in passes}
@@ -210,8 +224,7 @@ def evaluate_predictions(
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     out.mkdir(parents=True, exist_ok=True)
-    content = hashlib.blake2s(predictions.read_bytes()).hexdigest()[:12]
-    made_by = {"predictions": str(predictions), "predictions_hash": content}
+    made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(
         read,
         Answers({SIGHTED: matching.table}, [e.example_id for e in read.examples], {}),
@@ -248,8 +261,9 @@ def _finish(
     tables = answers.tables
     table = tables[SIGHTED]
     if judge:
-        said = as_the_scorer_reads(list(table["answer"]))
-        table["judge"] = judge.scores(list(table["question"]), list(table["references"]), said)
+        for rows in (tables[name] for name in (SIGHTED, BLIND) if name in tables):
+            said = as_the_scorer_reads(list(rows["answer"]))
+            rows["judge"] = judge.scores(list(rows["question"]), list(rows["references"]), said)
     report: dict[str, Any] = {
         "benchmark": "lingoqa",
         "model": model,
@@ -268,15 +282,15 @@ def _finish(
         "told by the folder" if read.name in ("scenery", "action") else "told from the questions' wording"
     )
     measured = measure(table)
-    report["scores"] = measured.as_dict(table)
+    blind = measure(tables[BLIND]) if BLIND in tables else None
+    report["scores"] = measured.as_dict(table, blind)
     tokenizer = measured.tokenizer
     if judge is None:
         report["scores"] = {"lingo_judge": {"score": None, "missing": no_judge}} | report["scores"]
-    if report["closed"] and BLIND in tables:
-        gain, ends = paired(
-            balanced_accuracy(tables[BLIND]), balanced_accuracy(table), list(table["segment_id"])
-        )
-        report["scores"]["gain_over_blind"] = {"score": gain, "interval": ends}
+    for gain, of in GAINS.items():
+        if blind and of in blind.metrics:
+            more, ends = paired(blind.metrics[of], measured.metrics[of], list(table["segment_id"]))
+            report["scores"][gain] = {"score": more, "interval": ends}
     if matching:
         report["matching"] = matching.as_dict()
     report["warnings"] = warnings_on(table, matching)

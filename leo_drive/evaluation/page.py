@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -71,7 +72,10 @@ def text_html(text: str, style: str = "") -> str:
 def figure_html(figure: Figure, alt: str) -> str:
     """A matplotlib figure as a picture in the page; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Questions in other scripts name kinds; their letters are in the table.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return _img(buffer.getvalue(), "png", alt)
 
 

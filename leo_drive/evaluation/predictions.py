@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,7 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
         InputError: no such file, no table, no answers, a column that is missing, a row with more cells than
             columns or without an id, or a confidence that is none.
     """
+    _refuse_other_separators(path)
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except pd.errors.EmptyDataError:
@@ -87,7 +90,8 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     if not isinstance(rows.index, pd.RangeIndex):
         # pandas takes the cells before the last ones for names of the rows, and every column moves.
         raise InputError(
-            f"{path}: rows have more cells than there are columns; put answers with commas into quotes"
+            f"{path}: rows have more cells than there are columns; put answers with commas into quotes, "
+            f"and no comma at a row's end"
         )
     if rows.empty:
         raise InputError(f"{path}: has columns and no answers")
@@ -111,12 +115,25 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     return dict(answers)
 
 
+def _refuse_other_separators(path: Path) -> None:
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+        for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+            if separator in header and "," not in header:
+                raise InputError(f"{path}: {name} between the columns; LingoQA's scorer reads commas")
+
+
 def _confidence(text: str) -> float:
     """What a cell says, NaN where it is empty; ValueError where it is no number from 0 to 1."""
     value = float(text) if text.strip() else math.nan
     if value < 0 or value > 1:
         raise ValueError
     return value
+
+
+def file_hash(path: Path) -> str:
+    """A file's bytes as a short fingerprint."""
+    return hashlib.blake2s(path.read_bytes()).hexdigest()[:12]
 
 
 def check_apart(predictions: Path, out: Path, results: Sequence[str]) -> None:

@@ -171,6 +171,8 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
         table.add_row(name, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
     console.print(table)
     console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
+    if found.get("unchanged"):
+        console.print(unchanged(found), highlight=False)
     if found["mean_kept"] is None:
         console.print(NOTHING_TO_KEEP, highlight=False)
     # Names stay whole; where kinds are whole questions, these are folded.
@@ -191,6 +193,11 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
             style=style,
         )
     console.print(gains)
+
+
+def unchanged(found: Mapping[str, Any]) -> str:
+    """Which corruptions were left out, and why."""
+    return f"Left out: {', '.join(found['unchanged'])}. So few frames stay as they are."
 
 
 def robustness_figure(found: Mapping[str, Any]) -> Figure:

@@ -12,7 +12,7 @@ import pandas as pd
 from leo_drive.evaluation.bootstrap import Metric, interval, share
 from leo_drive.evaluation.closed import balanced_accuracy
 from leo_drive.evaluation.judge import THRESHOLD
-from leo_drive.evaluation.language import NO_JAVA, NO_WORDS, bleu, cider, meteor, rouge_l, tokenize
+from leo_drive.evaluation.language import NO_WORDS, bleu, cider, find_java, meteor, rouge_l, tokenize
 from leo_drive.evaluation.page import between, hundredths
 
 NAMES = {
@@ -20,6 +20,7 @@ NAMES = {
     "closed_accuracy": "closed, accuracy",
     "closed_balanced_accuracy": "closed, balanced accuracy",
     "gain_over_blind": "closed, balanced, gain over blind",
+    "judge_gain_over_blind": "Lingo-Judge, gain over blind",
     "bleu_1": "BLEU-1",
     "bleu_2": "BLEU-2",
     "bleu_3": "BLEU-3",
@@ -32,6 +33,10 @@ NAMES = {
     "chatgpt": "ChatGPT",
 }
 """How scores are called on a page; as fractions in JSON, times 100 for people, as papers have them."""
+
+
+GAINS = {"judge_gain_over_blind": "lingo_judge", "gain_over_blind": "closed_balanced_accuracy"}
+"""Gains over grey frames that a LingoQA report gives with an interval, and of which score they are."""
 
 
 def what_is_missing(report: Mapping[str, Any]) -> list[str]:
@@ -69,13 +74,21 @@ class Measured:
     missing: dict[str, str]
     tokenizer: str
 
-    def as_dict(self, table: pd.DataFrame) -> dict[str, Any]:
-        """For report.json: score and interval of each, or why it is missing."""
+    def as_dict(self, table: pd.DataFrame, blind: Measured | None = None) -> dict[str, Any]:
+        """For report.json: score and interval of each, or why it is missing.
+
+        Args:
+            table: that was measured.
+            blind: the same of the answers from grey frames, to stand beside.
+        """
         segments = list(table["segment_id"])
-        known = {
+        known: dict[str, dict[str, Any]] = {
             name: {"score": metric.value, "interval": interval(metric, segments)}
             for name, metric in self.metrics.items()
         }
+        for name, score in known.items() if blind else ():
+            assert blind is not None
+            score["blind"] = blind.metrics[name].value if name in blind.metrics else None
         return known | {name: {"score": None, "missing": why} for name, why in self.missing.items()}
 
 
@@ -103,7 +116,7 @@ def _lingoqa(table: pd.DataFrame) -> Measured:
         metrics["closed_balanced_accuracy"] = balanced_accuracy(table)
     tokens = tokenize(list(table["answer"]), list(table["references"]))
     metrics["bleu_4"] = bleu(tokens)
-    _add(metrics, missing, "meteor", meteor(tokens), NO_JAVA)
+    _add(metrics, missing, "meteor", meteor(tokens), find_java()[1])
     _add(metrics, missing, "cider", cider(tokens), NO_WORDS)
     return Measured(metrics, missing, tokens.tokenizer)
 

@@ -12,7 +12,7 @@ from leo_drive.clips.clip import Clip, together
 from leo_drive.data.synthetic import clip as drawn_clip
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import grey_clip
-from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
+from leo_drive.evaluation.corruptions import CORRUPTIONS, LEAST_FRAMES, STRENGTHS, corrupt, last_frame
 
 PICTURES = ("blank", "noise", "motion_blur", "fog", "rain", "night", "jpeg")
 
@@ -92,6 +92,14 @@ def test_dropped_frames_leave_the_rest_in_order_and_the_last_always():
         assert len(kept) == left and kept == sorted(set(kept)) and kept[-1] == 4
         assert dropped.timestamps == tuple(map(float, kept))
     assert {tuple(order(corrupt(numbered(5), "dropped", 2, seed=s))) for s in range(20)} > {(0, 1, 4)}
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("name", ["dropped", "shuffled"])
+def test_a_clip_that_is_long_enough_is_changed_at_every_strength(name, frames):
+    for strength in (1, 2, 3):
+        changed = order(corrupt(numbered(frames), name, strength)) != list(range(frames))
+        assert changed == (frames >= LEAST_FRAMES[name])
 
 
 def test_shuffled_frames_are_all_there_and_the_last_in_its_place():

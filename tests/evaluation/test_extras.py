@@ -129,5 +129,22 @@ def test_a_part_without_closed_questions_has_nothing_to_lose(part, tmp_path):
     table.to_parquet(tmp_path / "val.parquet")
     with pytest.raises(InputError, match="none of its questions is closed; --corrupt has nothing"):
         Robustness.of(tmp_path, "fog")
+    with pytest.raises(InputError, match="--corrupt dropped,shuffled: changes nothing in 1 frames"):
+        Robustness.of(part, "dropped,shuffled").passes(1)
     with pytest.raises(InputError, match="--corrupt snow"):
         Robustness.of(part, "snow")
+
+
+def test_a_corruption_that_changes_no_clip_is_left_out_and_said_to_be(network, part, tmp_path):
+    # The part has two frames a clip: one to drop, none to shuffle.
+    model = Watched(*network, name="nano")
+    report = evaluate_part(
+        model, part, tmp_path, extras=[Robustness.of(part, "dropped,shuffled")], max_new_tokens=8
+    )
+    assert list(report["robustness"]["corruptions"]) == ["dropped"]
+    assert report["robustness"]["unchanged"] == ["shuffled"]
+    console = Console(width=100)
+    with console.capture() as shown:
+        print_extras(report, console)
+    said = "Left out: shuffled. So few frames stay as they are."
+    assert said in shown.get() and said in (tmp_path / "report.html").read_text()

@@ -13,9 +13,12 @@ from transformers import DebertaV2Config, DebertaV2ForMaskedLM
 
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge, as_the_scorer_reads
-from leo_drive.evaluation.lingoqa import evaluate_predictions
+from leo_drive.evaluation.lingoqa import evaluate_part, evaluate_predictions
+from leo_drive.inference import Leo
 from tests.evaluation.judge_cases import PREDICTIONS, references
 from tests.evaluation.judges import tiny_judge
+from tests.evaluation.parts import write_part
+from tests.model.tiny import tiny_leo
 
 # What benchmark/judge.py and benchmark/evaluate.py of LingoQA (commit 39d86b1) give for judge_cases.py with
 # tiny_judge's weights, on the CPU; the best of the references, question by question in the order of the file.
@@ -206,3 +209,29 @@ def test_offline_the_hubs_judge_is_missed_in_one_line(tmp_path, monkeypatch):
 def test_config_says_its_outputs(folder):
     # What the check of outputs relies on: transformers writes the labels of one output.
     assert len(json.loads((folder / "config.json").read_text())["id2label"]) == 1
+
+
+def test_the_answers_from_grey_frames_are_judged_too(judge, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    part = write_part(tmp_path / "part")
+    table = pd.read_parquet(part / "val.parquet")
+    # Nothing that is closed: the judge alone can say what seeing is worth.
+    table["question"], table["answer"] = "Describe the scene.", "A street with cars."
+    table.to_parquet(part / "val.parquet")
+    report = evaluate_part(Leo(*tiny_leo(seed=0)), part, tmp_path / "out", judge=judge, max_new_tokens=8)
+    alone = evaluate_predictions(part, tmp_path / "out/predictions_blind.csv", tmp_path / "b", judge=judge)
+    scores, blind = report["scores"], alone["scores"]
+    assert report["closed"] is None and "gain_over_blind" not in scores
+    for name in ("lingo_judge", "bleu_4", "cider"):
+        assert scores[name]["blind"] == blind[name]["score"]
+    gain = scores["lingo_judge"]["score"] - scores["lingo_judge"]["blind"]
+    assert scores["judge_gain_over_blind"]["score"] == pytest.approx(gain)
+    page = (tmp_path / "out/report.html").read_text()
+    assert "grey frames" in page and "Lingo-Judge, gain over blind" in page
+
+
+def test_a_device_that_is_not_there_is_no_reason_to_go_on_without_a_judge(run, tmp_path):
+    part = write_part(tmp_path / "part")
+    given = ("--root", part, "--out", tmp_path / "out", "--judge-device", "cudaa")
+    status, _, err = run("evaluate", "lingoqa", *given)
+    assert status == 2 and "device cudaa" in err and not list((tmp_path / "out").glob("*"))

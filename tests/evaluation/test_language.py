@@ -70,6 +70,18 @@ def test_without_java(monkeypatch):
     assert 0 < bleu(tokens).value < 1 and cider(tokens).value > 0
 
 
+def test_a_java_that_does_not_run_is_none(monkeypatch, tmp_path):
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho Unable to locate a Java Runtime. >&2\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tokenize(ANSWERS, REFERENCES).tokenizer == WORDS
+    assert language.find_java() == (
+        None,
+        f"needs Java, and {java} does not run (Unable to locate a Java Runtime.)",
+    )
+
+
 def test_whole_and_nothing():
     same = language.Tokens(["a b c d e"], [["a b c d e", "x"]], WORDS)
     assert bleu(same).value == pytest.approx(1) and rouge_l(same).value == 1

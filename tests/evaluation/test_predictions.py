@@ -134,6 +134,9 @@ def test_what_cannot_be_compared(scored, part, tmp_path):
         ("question_id,segment_id,answer\n,segment0,Yes.\n", "row 0: there is no question_id"),
         ("question_id,segment_id,answer\n", "has columns and no answers"),
         ("question_id,segment_id,answer\n0-0,segment0,Yes, one.\n", "rows have more cells than there are"),
+        ("question_id,segment_id,answer\n0-0,segment0,Yes.,\n", "no comma at a row's end"),
+        ("question_id;segment_id;answer\n0-0;segment0;Yes, one.\n", "semicolons between the columns; Ling"),
+        ("question_id\tsegment_id\tanswer\n0-0\tsegment0\tYes.\n", "tabs between the columns; LingoQA's"),
         *(
             (
                 f"question_id,segment_id,answer,confidence\n0-0,segment0,Yes.,{sure}\n",
