@@ -125,8 +125,8 @@ def with_interval(
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "<td>–</td>"
+    if value is None or value == "–":
+        return "<td class=number>–</td>"
     if isinstance(value, int | float):
         return f"<td class=number>{value if isinstance(value, int) else format(value, '.3f')}</td>"
     text = str(value)
