@@ -129,7 +129,7 @@ def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig
             highlight=False,
             markup=False,
         )
-    return [problem for x in lengths if (problem := x.problem(config.context_length))]
+    return [problem for x in lengths if (problem := x.problem(recipe, config.context_length))]
 
 
 def _range(ends: tuple[int, int]) -> str:

@@ -194,10 +194,14 @@ class QuestionClips:
     def _turns(
         self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
     ) -> list[tuple[Prompt, Turns]]:
+        plain = self.processor.as_plain_text
         try:
             return [
                 self.processor.turns(
-                    [(qa.question, qa.answer) for qa in turns], tiles, example.names, example.system
+                    [(plain(qa.question), plain(qa.answer)) for qa in turns],
+                    tiles,
+                    example.names,
+                    example.system and plain(example.system),
                 )
                 for turns in conversations
             ]

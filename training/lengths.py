@@ -9,6 +9,7 @@ import numpy as np
 
 from leo_drive.terminal import progress
 from training.data import QuestionClips
+from training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -16,27 +17,34 @@ class Lengths:
     """Token counts of a source's passes: a clip's frames with the most conversations that are packed.
 
     Attributes:
-        longest_alone: tokens of the longest single conversation with its frames; what must fit the context.
-        longest: what to call it.
+        alone: of every item, tokens of its longest single conversation with its frames; what must fit the
+            context, (items,).
+        longest: what to call the item with the longest of all.
         passes: of every item, (items,).
         tiles: of every item, (items,).
         frames: the fewest and the most of an item.
     """
 
-    longest_alone: int
+    alone: np.ndarray
     longest: str
     passes: np.ndarray
     tiles: np.ndarray
     frames: tuple[int, int]
 
-    def problem(self, context: int) -> str | None:
+    @property
+    def longest_alone(self) -> int:
+        """Tokens of the longest single conversation."""
+        return int(self.alone.max())
+
+    def problem(self, recipe: Recipe, context: int) -> str | None:
         """What does not fit, in a line, or None."""
-        if self.longest_alone <= context:
+        most = min(recipe.max_tokens or context, context)
+        if not (too_long := int((self.alone > most).sum())):
             return None
-        return (
-            f"{self.longest}: takes {self.longest_alone} tokens, the context holds {context}; "
-            f"use fewer frames or max_tiles"
-        )
+        limit = f"the context holds {context}" if most == context else f"max_tokens is {most}"
+        others = f" ({too_long} of {len(self.alone)} are too long)" if too_long > 1 else ""
+        said = f"{self.longest}: takes {self.longest_alone} tokens, {limit}{others}"
+        return f"{said}; use fewer frames or max_tiles"
 
 
 def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengths | None:
@@ -50,7 +58,8 @@ def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengt
     """
     root = clips.source.root
     numbers: Sequence[int] = range(process, len(clips), processes)
-    passes, tiles, frames, longest_alone, longest = [], [], [], 0, ""
+    passes, tiles, frames, alone, longest = [], [], [], [], ""
+    most = 0
     with progress(f"counting tokens of {root}") as update:
         for done, i in enumerate(numbers, start=1):
             example, _ = clips.items[i]
@@ -58,9 +67,10 @@ def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengt
             passes.append(prefix + sum(own))
             tiles.append(sum(clips.tile_counts(example)))
             frames.append(len(example.pictures))
-            if prefix + own[0] > longest_alone:
-                longest_alone, longest = prefix + own[0], f"{root}, {example.example_id}"
+            alone.append(prefix + own[0])
+            if alone[-1] > most:
+                most, longest = alone[-1], f"{root}, {example.example_id}"
             update(done, len(numbers))
     if not passes:
         return None
-    return Lengths(longest_alone, longest, np.array(passes), np.array(tiles), (min(frames), max(frames)))
+    return Lengths(np.array(alone), longest, np.array(passes), np.array(tiles), (min(frames), max(frames)))

@@ -18,15 +18,15 @@ from training.recipe import Recipe
 
 
 def state_bytes(leo: LeoForConditionalGeneration, recipe: Recipe) -> int:
-    """Weights, and for those that learn gradients and AdamW's two moments, each in their weight's type.
+    """Weights, and for those that learn, which have 32 bits, gradients and AdamW's two moments.
 
     Args:
-        leo: with the recipe's low-rank additions, if it has them; they are kept in float32.
+        leo: with the recipe's low-rank additions, if it has them.
     """
     size = 4 if recipe.weights == "float32" else 2
     total = 0.0
     for name, parameter in leo.named_parameters():
-        each = 4.0 if "lora_" in name else size
+        each = 4.0 if parameter.requires_grad else size
         if recipe.quantize and name.startswith("language_model.") and "_proj.base_layer." in name:
             each = 0.5
         total += parameter.numel() * each * (4 if parameter.requires_grad else 1)

@@ -165,6 +165,7 @@ class Recipe(_Strict):
         adam_beta2: of AdamW.
         max_questions: most conversations of one clip in one pass; of more, a random part is drawn where
             `steps` are given.
+        max_tokens: most that a conversation may take with its pictures; what the context holds unless told.
         follow_ups: most conversations of a clip that are put behind another one, as if they followed up on it
             (which of them and how many is drawn each time): a model learns to be asked on where its data has
             single questions. 0 leaves each alone.
@@ -177,7 +178,8 @@ class Recipe(_Strict):
         lora: train low-rank additions to the language model.
         quantize: load the language model in 4 bits (with `lora`; needs bitsandbytes and a GPU).
         precision: of the computation; "auto" is bfloat16 where a GPU has it.
-        weights: the type that weights are loaded in; bfloat16 halves what frozen parts need.
+        weights: the type of the model's weights; bfloat16 halves what frozen parts need. What learns has 32
+            bits while it does.
         gradient_checkpointing: compute activations again instead of keeping them.
         vision_cache: folder of encoded pictures, shared by all runs with the same encoders; only with frozen
             branches and without augmentation.
@@ -204,6 +206,7 @@ class Recipe(_Strict):
     warmup_ratio: float = Field(0.03, ge=0, le=1)
     adam_beta2: float = Field(0.99, gt=0, lt=1)
     max_questions: int = Field(16, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
     follow_ups: int = Field(0, ge=0)
     answer_weight: float = Field(1.0, ge=0)
     dense_weight: float = Field(0.0, ge=0)

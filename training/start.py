@@ -45,6 +45,10 @@ def choose_what_learns(leo: LeoForConditionalGeneration, recipe: Recipe) -> None
     freeze_all_but(leo, tuple(part for part in recipe.train if part != "language_model" or not recipe.lora))
     if recipe.lora:
         _add_lora(leo, recipe.lora)
+    # What a step changes is less than 16 bits can tell apart; only what is frozen may have so few.
+    for parameter in leo.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def apply_settings(recipe: Recipe, config: LeoConfig, processor: LeoProcessor) -> None:
@@ -63,10 +67,11 @@ def finish_model(
         adapter = get_peft_model_state_dict(leo.language_model)
         rest = {n: w for n, w in leo.state_dict().items() if not n.startswith("language_model.")}
         leo, _ = _open(recipe.model_copy(update={"quantize": False}))
+        apply_settings(recipe, leo.config, processor)
         leo.load_state_dict(rest, strict=False)
         _add_lora(leo, recipe.lora)
         set_peft_model_state_dict(leo.language_model, adapter)
-    state = None
+    state, dtype = None, getattr(torch, recipe.weights)
     if recipe.lora:
         leo.language_model = leo.language_model.merge_and_unload()
     elif recipe.sharded:
@@ -74,9 +79,12 @@ def finish_model(
         whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
         state = {n.removeprefix("leo."): t for n, t in whole.items() if n.startswith("leo.")}
         # Gathered from all processes, tied weights have become two.
-        state = {n: t for n, t in state.items() if n not in leo.all_tied_weights_keys}
+        state = {n: t.to(dtype) for n, t in state.items() if n not in leo.all_tied_weights_keys}
     if trainer.args.should_save:
         _without_training_options(leo)
+        if state is None:
+            for parameter in leo.parameters():
+                parameter.data = parameter.data.to(dtype)
         leo.eval().save_pretrained(folder, state_dict=state)
         processor.save_pretrained(folder)
         # safetensors lets their owner alone read them; a model is for whoever reads its folder.
@@ -115,13 +123,18 @@ def _add_lora(leo: LeoForConditionalGeneration, lora: Lora) -> None:
 def _set_drop_path(leo: LeoForConditionalGeneration, most: float) -> None:
     """Skip residual branches at random while training: rarely in the first block, `most` in the last.
 
-    timm builds its blocks with these layers, so that they have no weights and can be put in afterwards.
+    Of plain encoders alone: the reference sets it for InternViT, and its SAM has no such layers
+    (leo_finetune.py). timm builds its blocks with them, so that they have no weights and can be put in
+    afterwards.
     """
     from timm.layers import DropPath
+    from timm.models.vision_transformer_sam import VisionTransformerSAM
 
     if not most:
         return
     for branch in leo.vision_branches:
+        if isinstance(branch.encoder, VisionTransformerSAM):
+            continue
         blocks = list(branch.encoder.blocks)
         for i, block in enumerate(blocks):
             rate = most * i / max(1, len(blocks) - 1)

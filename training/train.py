@@ -66,7 +66,12 @@ def open_sources(
     ]
 
 
-def verify(sources: Sequence[LabelledFrames | QuestionClips], context: int, state: PartialState) -> None:
+def verify(
+    recipe: Recipe,
+    sources: Sequence[LabelledFrames | QuestionClips],
+    context: int,
+    state: PartialState,
+) -> None:
     """See that every picture is there and every item fits the context, before a step is taken.
 
     Raises:
@@ -79,7 +84,7 @@ def verify(sources: Sequence[LabelledFrames | QuestionClips], context: int, stat
         problems += [f"{source.source.root}: {line}" for line in report.lines()[1:]]
     for source in sources:
         if not problems and isinstance(source, QuestionClips) and (lengths := measure(source, *share)):
-            problems += filter(None, [lengths.problem(context)])
+            problems += filter(None, [lengths.problem(recipe, context)])
     if problems:
         raise InputError("; ".join(problems))
     state.wait_for_everyone()
@@ -183,6 +188,7 @@ def train(recipe: Recipe) -> Path:
     """
     if recipe.deepspeed and not find_spec("deepspeed"):
         raise InputError("DeepSpeed is not installed: pip install 'leo-drive[deepspeed]'")
+    _refuse_other_launchers(recipe)
     state = PartialState(cpu=not torch.cuda.is_available())
     if recipe.fsdp and state.num_processes == 1:
         raise InputError(
@@ -193,6 +199,21 @@ def train(recipe: Recipe) -> Path:
     writable_folder(recipe.output)
     with locked(recipe.output) if state.is_main_process else nullcontext():
         return _train(recipe, state)
+
+
+def _refuse_other_launchers(recipe: Recipe) -> None:
+    """What accelerate's own configuration would do behind the recipe's back."""
+    for variable, named, field in (
+        ("ACCELERATE_USE_FSDP", "FSDP", recipe.fsdp),
+        ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed", recipe.deepspeed),
+    ):
+        if os.environ.get(variable, "").lower() in ("1", "true") and not field:
+            raise InputError(
+                f"accelerate is set to use {named} and the recipe is not: set {named.lower()} in the "
+                f"recipe, or leave it out of accelerate's configuration"
+            )
+    # Every process reads the weights itself: Trainer does not pass on those of the first.
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
 
 
 def _train(recipe: Recipe, state: PartialState) -> Path:
@@ -209,7 +230,7 @@ def _train(recipe: Recipe, state: PartialState) -> Path:
     if begun:
         go_on_with(recipe, begun_with)
     else:
-        verify([*sources, *held_out], processor.leo.context_length, state)
+        verify(recipe, [*sources, *held_out], processor.leo.context_length, state)
         if state.is_main_process:
             begin(recipe, begun_with)
     if cache is not None:

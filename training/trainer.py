@@ -116,7 +116,8 @@ class TrainingModel(nn.Module):
     def _keys_to_ignore_on_save(self) -> list[str]:
         # Where Trainer looks for the names that a checkpoint leaves out on purpose: tied weights, which it
         # then ties again, and frozen ones, which the starting model has.
-        frozen = [name for name, parameter in self.named_parameters() if not parameter.requires_grad]
+        every = self.named_parameters(remove_duplicate=False)
+        frozen = [name for name, parameter in every if not parameter.requires_grad]
         return [*(f"leo.{tied}" for tied in self.leo.all_tied_weights_keys), *frozen]
 
     @property
@@ -134,9 +135,13 @@ class TrainingModel(nn.Module):
         state = super().state_dict(*args, **kwargs)
         if self.sharded:
             return state
-        for name in self._keys_to_ignore_on_save:
-            # A caller may ask under a prefix, as torch does for nested modules.
-            state.pop(f"{kwargs.get('prefix', '')}{name}", None)
+        # A caller may ask under a prefix, as torch does for nested modules.
+        left_out = {f"{kwargs.get('prefix', '')}{name}" for name in self._keys_to_ignore_on_save}
+        for name in list(state):
+            # Weights in four bits have their scales under their own names: weight.absmax and others.
+            owner, found, _ = name.partition(".weight.")
+            if name in left_out or (found and f"{owner}.weight" in left_out):
+                del state[name]
         return state
 
 

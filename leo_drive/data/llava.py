@@ -19,6 +19,7 @@ from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import SHOWN, InputError, some
 
 PLACEHOLDER = "<image>"
+_PLACE = re.compile(rf"(?m)^\s*{PLACEHOLDER}|{PLACEHOLDER}\s*$")
 
 _PERSON, _MODEL, _SYSTEM = ("human", "user"), ("gpt", "assistant"), ("system",)
 
@@ -107,16 +108,19 @@ def _turns(where: str, turns: Sequence[_Turn], images: int) -> tuple[str | None,
     if not turns:
         raise InputError(f"{where}: no question with an answer")
     placed = sum(turn.value.count(PLACEHOLDER) for turn in turns[::2])
-    if placed != images:
+    # Where there is no picture the text may be about the word, as in SVG; where a line begins or ends it
+    # stands for a picture.
+    spoken = not images and not any(_PLACE.search(turn.value) for turn in turns[::2])
+    if placed != images and not spoken:
         raise InputError(f"{where}: {placed} {PLACEHOLDER} in the questions but {images} images")
     pairs = [
-        (_without_placeholders(asked.value), said.value.strip())
+        (asked.value.strip() if spoken else _without_placeholders(asked.value), said.value.strip())
         for asked, said in zip(turns[::2], turns[1::2], strict=True)
     ]
     for i, (question, answer) in enumerate(pairs):
         if not question or not answer:
             raise InputError(f"{where}: {'answer' if question else 'question'} {i} is empty")
-        if PLACEHOLDER in answer:
+        if PLACEHOLDER in answer and not spoken:
             raise InputError(f"{where}: answer {i} has a {PLACEHOLDER}; only questions may")
     return system, pairs
 

@@ -88,3 +88,7 @@ class Projector(nn.Sequential):
 
     def __init__(self, width: int, d_llm: int) -> None:
         super().__init__(nn.LayerNorm(width), nn.Linear(width, d_llm), nn.GELU(), nn.Linear(d_llm, d_llm))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(..., width) to (..., d_llm), in its own type: while it learns it has 32 bits."""
+        return super().forward(tokens.to(next(self.parameters()).dtype))

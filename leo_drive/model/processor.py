@@ -292,6 +292,15 @@ class LeoProcessor(ProcessorMixin):
             raise InputError(f"the question {question[:40]!a} is not UTF-8 text; write it anew") from None
         return self._without_special_tokens(question)
 
+    def as_plain_text(self, text: str) -> str:
+        """The text with a space in whatever would be read as one of the model's own tokens: "< /s>".
+
+        Data holds such words by chance, in pages of HTML for one.
+        """
+        for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
     def _without_special_tokens(self, text: str) -> str:
         for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
             if token in text:

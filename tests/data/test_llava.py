@@ -87,7 +87,11 @@ def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
             {"images": ["7.jpg", "8.jpg"], "conversations": turns("<image> What?", "A tram.")},
             "1 <image> in the",
         ),
-        ({"conversations": turns("What?", "An <image>.")}, "answer 0 has a <image>"),
+        (
+            {"image": "7.jpg", "conversations": turns("<image>\nWhat?", "An <image>.")},
+            "answer 0 has a <image>",
+        ),
+        ({"conversations": turns("What is it?\n<image>", "A tram.")}, "1 <image> in the questions but 0 im"),
         ({"conversations": turns("What?", "")}, "answer 0 is empty"),
         ({"image": "7.jpg", "conversations": turns("<image>\n", "A tram.")}, "question 0 is empty"),
         ({"conversations": []}, "no question with an answer"),
@@ -104,6 +108,13 @@ def test_wrong_rows_are_named(tmp_path, row, message, name):
     with pytest.raises(InputError) as refused:
         read_llava(root)
     assert f"{name}: row 1 (id x1): {message}" in str(refused.value)
+
+
+def test_a_text_may_be_about_the_word_itself(tmp_path):
+    asked, said = "What does the SVG <image> element do?", "An <image> shows a picture, </s> ends nothing."
+    (tmp_path / "rows.json").write_text(json.dumps([{"conversations": turns(asked, said)}]))
+    (example,) = read_llava(tmp_path)
+    assert [(qa.question, qa.answer) for qa in example.questions] == [(asked, said)]
 
 
 def test_of_many_wrong_rows_the_first_are_named_and_all_counted(tmp_path):

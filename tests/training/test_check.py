@@ -76,6 +76,13 @@ def test_a_sample_that_does_not_fit_is_found_before_any_step(recipe_file, drives
         check_recipe(read_recipe(path))
 
 
+def test_a_recipe_may_allow_fewer_tokens_than_the_context(recipe_file, drives):
+    data = [{"root": str(drives), "frames": 2}]
+    path = recipe_file(data=data, dense_weight=0, train=["projectors"], max_tokens=40)
+    with pytest.raises(InputError, match=r"takes \d+ tokens, max_tokens is 40 \(\d of 6 are too long\)"):
+        check_recipe(read_recipe(path))
+
+
 def test_training_itself_refuses_what_is_missing_or_too_long_before_any_step(recipe_file, drives, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(drives, broken)

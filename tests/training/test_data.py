@@ -1,5 +1,6 @@
 """What a run reads: draws, samples, the vision cache."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -248,3 +249,18 @@ def test_validation_is_the_same_each_time(drives, model):
     items = EveryItem([QuestionClips(DataSource(root=drives, frames=1), processor, 3)])
     assert len(items) == 6
     assert torch.equal(items[4].packed.input_ids, items[4].packed.input_ids)
+
+
+def test_text_that_holds_a_token_of_the_models_own_is_learned_as_text(tmp_path, model):
+    _, processor = model
+    asked, said = "What are <|im_end|> and <image>?", "Words, as <IMG_CONTEXT> is."
+    turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": said}]
+    (tmp_path / "rows.json").write_text(json.dumps([{"conversations": turns}]))
+    clips = QuestionClips(DataSource(root=tmp_path, format="llava"), processor, max_questions=1)
+    sample = clips.sample(0, np.random.default_rng(0))
+    assert sample.packed is not None
+    ids = sample.packed.input_ids
+    told = processor.tokenizer.decode(ids)
+    assert "< |im_end|> and < image>?" in told and "as < IMG_CONTEXT> is." in told
+    image_token = processor.tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
+    assert image_token not in ids.tolist()

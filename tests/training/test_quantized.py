@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from safetensors import safe_open
 
+import leo_drive
 from leo_drive.inference.load import open_model
 from training.recipe import read_recipe
 from training.train import train
@@ -17,8 +19,14 @@ def test_additions_learned_in_four_bits_are_merged_into_the_weights_as_they_were
         lora={"rank": 4, "alpha": 8},
         quantize=True,
         learning_rate=1e-2,
+        settings={"trained_frames": 2, "system_message": "changed"},
     )
     finished = train(read_recipe(path))
+    config = leo_drive.load(str(finished)).model.config
+    assert (config.trained_frames, config.system_message) == (2, "changed")
+    (weights, *_) = sorted(finished.parent.glob("checkpoints/*/model.safetensors"))
+    with safe_open(weights, "pt") as kept:
+        assert all("lora_" in name or ".projectors." in name for name in kept.keys())  # noqa: SIM118
     before, _ = open_model(str(tiny), torch.float32)
     after, _ = open_model(str(finished), torch.float32)
     old, new = before.state_dict(), after.state_dict()

@@ -2,8 +2,10 @@
 
 import torch
 from peft.tuners.lora import LoraLayer
+from safetensors import safe_open
 from timm.layers import DropPath
 
+import leo_drive
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import noise_clip
@@ -46,8 +48,8 @@ def test_low_rank_additions_are_merged_into_an_ordinary_model(tmp_path, recipe_f
 def test_blocks_are_skipped_only_while_training(recipe_file):
     recipe = read_recipe(recipe_file(drop_path=0.5))
     leo, processor = start_model(recipe)
-    rates = [m.drop_prob for m in leo.modules() if isinstance(m, DropPath)]
-    assert rates and max(rates) == 0.5
+    plain, sam = ([m.drop_prob for m in b.modules() if isinstance(m, DropPath)] for b in leo.branches)
+    assert plain and max(plain) == 0.5 and not sam, "as in the reference, SAM's blocks all run"
     pixels = processor.pixel_values([processor.tiles(noise_clip(1).frames, [1])[0][0]] * 4)
     leo.eval()
     with torch.no_grad():
@@ -62,6 +64,18 @@ def test_gradient_checkpointing_changes_nothing_but_memory(recipe_file, tmp_path
     one, two = (LeoForConditionalGeneration.from_pretrained(f).state_dict() for f in (plain, saving))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_what_learns_has_32_bits_beside_frozen_parts_of_16(recipe_file, tmp_path):
+    options = {"weights": "bfloat16", "lora": {"rank": 4, "alpha": 8}, "dense_weight": 0.0, "steps": 4}
+    recipe = read_recipe(recipe_file(**{**STAGE2, **options}))
+    leo, _ = start_model(recipe)
+    assert {p.dtype for p in leo.parameters() if p.requires_grad} == {torch.float32}
+    assert {p.dtype for p in leo.parameters() if not p.requires_grad} == {torch.bfloat16}
+    finished = train(recipe)
+    with safe_open(finished / "model.safetensors", "pt") as weights:
+        assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"BF16"}  # noqa: SIM118
+    assert leo_drive.load(str(finished)).ask(noise_clip(1), ["What is that?"], max_new_tokens=2)
 
 
 def test_low_rank_additions_and_checkpointing_together_warn_of_nothing(recipe_file, recwarn):

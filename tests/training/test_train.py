@@ -207,6 +207,15 @@ def test_another_recipe_is_not_taken_for_the_run_that_is_there(tmp_path, recipe_
     assert train(read_recipe(recipe_file(save_steps=4, workers=0))) == finished
 
 
+@pytest.mark.parametrize(
+    "variable, named", [("ACCELERATE_USE_FSDP", "fsdp"), ("ACCELERATE_USE_DEEPSPEED", "deepspeed")]
+)
+def test_what_accelerate_alone_is_set_to_do_is_refused(recipe_file, monkeypatch, variable, named):
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(InputError, match=f"the recipe is not: set {named} in the recipe"):
+        train(read_recipe(recipe_file()))
+
+
 def test_two_runs_in_one_folder_are_kept_apart(tmp_path, recipe_file):
     recipe = read_recipe(recipe_file(steps=2))
     with (
