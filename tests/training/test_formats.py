@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from leo_drive.errors import InputError
 from leo_drive.inference.load import open_model
 from tests.conftest import SHARED
 from training.check import check_recipe
@@ -92,12 +91,11 @@ def test_text_alone_trains_where_no_weight_is_in_its_way(recipe_file, llava, tmp
         assert torch.equal(after.state_dict()[name], tensor), name
 
 
-def test_a_special_token_in_a_text_is_found_before_any_step_with_its_row(recipe_file, tmp_path):
+def test_a_special_token_in_a_text_does_not_stop_training(recipe_file, tmp_path):
     turns = [{"from": "human", "value": "What is <img>?"}, {"from": "gpt", "value": "A tag."}]
     (tmp_path / "chat.json").write_text(json.dumps([{"id": "tag", "conversations": turns}]))
-    path = recipe_file(data=[{"root": str(tmp_path), "format": "llava"}], **STAGE2)
-    with pytest.raises(InputError, match=rf"{tmp_path}, tag: .*<img>"):
-        train(read_recipe(path))
+    path = recipe_file(data=[{"root": str(tmp_path), "format": "llava"}], **{**STAGE2, "steps": 1})
+    assert train(read_recipe(path)).is_dir()
 
 
 @pytest.mark.skipif(not (SHARED / "data/drivelm_sample").is_dir(), reason="needs ../shared")
