@@ -14,7 +14,8 @@ from transformers import set_seed
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
-from leo_drive.evaluation.answering import MAX_NEW_TOKENS, Show, answer_examples, asked_once, grey_clip
+from leo_drive.evaluation import MAX_NEW_TOKENS
+from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
 from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json

@@ -189,6 +189,8 @@ def train(recipe: Recipe) -> Path:
     if recipe.deepspeed and not find_spec("deepspeed"):
         raise InputError("DeepSpeed is not installed: pip install 'leo-drive[deepspeed]'")
     _refuse_other_launchers(recipe)
+    # Every process reads the weights itself: Trainer does not pass on those of the first.
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     state = PartialState(cpu=not torch.cuda.is_available())
     if recipe.fsdp and state.num_processes == 1:
         raise InputError(
@@ -212,8 +214,6 @@ def _refuse_other_launchers(recipe: Recipe) -> None:
                 f"accelerate is set to use {named} and the recipe is not: set {named.lower()} in the "
                 f"recipe, or leave it out of accelerate's configuration"
             )
-    # Every process reads the weights itself: Trainer does not pass on those of the first.
-    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
 
 
 def _train(recipe: Recipe, state: PartialState) -> Path:

@@ -1,1 +1,4 @@
 """How good a model is."""
+
+MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM = 128, 300
+"""Of an answer, its end included; DriveLM's name all objects of six cameras. What was cut short is told."""

@@ -14,6 +14,7 @@ from leo_drive.clips.lingoqa import RATE
 from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
+from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.partial import PartialAnswers
 from leo_drive.evaluation.table import Answered, by_question
 from leo_drive.inference import Leo
@@ -24,9 +25,6 @@ Progress = Callable[[int, int], None]
 
 Show = Callable[[Clip], Clip]
 """What a pass does to a clip before the model sees it."""
-
-MAX_NEW_TOKENS = 128
-"""Of an answer, its end included. What was cut short is told in the report."""
 
 
 def answer_examples(

@@ -13,8 +13,8 @@ from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.answering import (
-    MAX_NEW_TOKENS,
     Progress,
     answer_examples,
     asked_once,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation import MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM
 from leo_drive.evaluation.calibrate_command import CALIBRATE_EXAMPLES, calibrate
 from leo_drive.files import writable_folder
 from leo_drive.terminal import complain, out, print_json, progress, spinner
@@ -82,7 +83,7 @@ def evaluate_lingoqa(
     consistency: Annotated[
         bool, typer.Option("--consistency", help="Also ask paraphrased and negated questions of every clip.")
     ] = False,
-    max_new_tokens: LengthOption = 128,
+    max_new_tokens: LengthOption = MAX_NEW_TOKENS,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
@@ -170,7 +171,7 @@ def evaluate_drivelm(
         ),
     ] = None,
     blind: BlindOption = True,
-    max_new_tokens: LengthOption = 300,
+    max_new_tokens: LengthOption = MAX_NEW_TOKENS_DRIVELM,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,

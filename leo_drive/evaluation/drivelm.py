@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from leo_drive.data.documents import read_json
 from leo_drive.data.drivelm import ARCHIVES
 from leo_drive.errors import InputError
+from leo_drive.evaluation import MAX_NEW_TOKENS_DRIVELM
 from leo_drive.evaluation.answering import (
     Progress,
     Show,
@@ -33,7 +34,7 @@ from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, sc
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.notes import cut_short
 from leo_drive.evaluation.page import Section, page, table_html
-from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, check_apart, file_hash, match
 from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
@@ -46,7 +47,6 @@ log = logging.getLogger(__name__)
 SIGHTED, BLIND = "output", "output_blind"
 OUTPUT, OUTPUT_BLIND = f"{SIGHTED}.json", f"{BLIND}.json"
 PARTIAL = "answers.partial.jsonl"
-MAX_NEW_TOKENS = 300
 RESULTS = (OUTPUT, OUTPUT_BLIND, QUESTIONS, REPORT, PAGE)
 
 
@@ -62,7 +62,7 @@ def evaluate_challenge(
     blind: bool = True,
     progress: Progress | None = None,
     command: str = "",
-    max_new_tokens: int = MAX_NEW_TOKENS,
+    max_new_tokens: int = MAX_NEW_TOKENS_DRIVELM,
 ) -> dict[str, Any]:
     """Answer the challenge's questions, score the answers where the file has some, and write it all to `out`.
 
@@ -99,14 +99,8 @@ def evaluate_challenge(
             leo, challenge.examples, passes, kept, name, progress, max_new_tokens=max_new_tokens
         )
         tables = {key: question_table(challenge.examples, said[key], name) for key in passes}
-        made_by = {
-            "model": leo.name,
-            "model_hash": about["weights"],
-            "cameras": ", ".join(challenge.examples[0].names or ()),
-            "dtype": str(leo.model.dtype).removeprefix("torch."),
-            "decoding": f"greedy, at most {max_new_tokens} tokens",
-        }
-        report = _finish(challenge, tables, made_by, out, leo.name, command)
+        by = made_by(leo, about, cameras=", ".join(challenge.examples[0].names or ()))
+        report = _finish(challenge, tables, by, out, leo.name, command)
     return report
 
 

@@ -19,8 +19,8 @@ from PIL import Image
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.answering import (
-    MAX_NEW_TOKENS,
     Progress,
     Show,
     answer_examples,
@@ -34,7 +34,7 @@ from leo_drive.evaluation.closed import balanced_accuracy, score_table
 from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
-from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
+from leo_drive.evaluation.partial import kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import (
     COLUMNS,
     Matching,
@@ -185,14 +185,8 @@ def evaluate_part(
         said = answer_examples(leo, asked, passes, kept, read.name, progress, besides, max_new_tokens)
         tables = {name: read.table(read.examples, said[name]) for name in passes}
         answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
-        made_by = {
-            "model": leo.name,
-            "model_hash": about["weights"],
-            "frames": leo.model.config.trained_frames,
-            "dtype": str(leo.model.dtype).removeprefix("torch."),
-            "decoding": f"greedy, at most {max_new_tokens} tokens",
-        }
-        report = _finish(read, answers, made_by, out, leo.name, judge, no_judge, extras, command)
+        by = made_by(leo, about, frames=leo.model.config.trained_frames)
+        report = _finish(read, answers, by, out, leo.name, judge, no_judge, extras, command)
     return report
 
 

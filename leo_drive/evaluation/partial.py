@@ -115,6 +115,22 @@ def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens
     }
 
 
+def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
+    """What a report says of the answers' origin.
+
+    Args:
+        about: of `what_answers_depend_on`.
+        shown: what the model was shown.
+    """
+    return {
+        "model": leo.name,
+        "model_hash": about["weights"],
+        **shown,
+        "dtype": str(leo.model.dtype).removeprefix("torch."),
+        "decoding": f"greedy, at most {about['max_new_tokens']} tokens",
+    }
+
+
 def weights_hash(network: PreTrainedModel) -> str:
     """A network's configuration and weights as a short fingerprint.
 

@@ -86,9 +86,9 @@ class Measured:
             name: {"score": metric.value, "interval": interval(metric, segments)}
             for name, metric in self.metrics.items()
         }
-        for name, score in known.items() if blind else ():
-            assert blind is not None
-            score["blind"] = blind.metrics[name].value if name in blind.metrics else None
+        if blind:
+            for name, score in known.items():
+                score["blind"] = blind.metrics[name].value if name in blind.metrics else None
         return known | {name: {"score": None, "missing": why} for name, why in self.missing.items()}
 
 

@@ -297,12 +297,15 @@ class LeoProcessor(ProcessorMixin):
 
         Data holds such words by chance, in pages of HTML for one.
         """
-        for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
+        for token in self._own_tokens():
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
+    def _own_tokens(self) -> list[str]:
+        return [IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens]
+
     def _without_special_tokens(self, text: str) -> str:
-        for token in (IMAGE_PLACEHOLDER, *self.tokenizer.all_special_tokens):
+        for token in self._own_tokens():
             if token in text:
                 raise InputError(
                     f"the text {text[:40]!r} holds {token}, which is the model's own; leave it out"
