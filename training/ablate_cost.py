@@ -15,6 +15,7 @@ import pandas as pd
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.evaluation.answering import clip_of
 from leo_drive.inference import load
+from leo_drive.inference.load import quiet
 from leo_drive.terminal import progress
 from training.ablate_plan import DATA
 from training.ablate_run import draw_all, start_model
@@ -83,18 +84,18 @@ def estimate(study: Study, ablation: str, recipe: str) -> list[Cost]:
 
 def _rehearse(study: Study, trial: Trial, step: dict[Path, float]) -> _Speed:
     """Train and ask a variant; `step` has the stages that another variant rehearsed, by their folder."""
-    for line in trial.lines:
-        start_model(study, line, trial.seed)
-        for stage in line.stages:
-            folder = stage.recipe.output
-            if folder in step:
-                continue
-            short = {"steps": _STEPS, "save_steps": 10 * _STEPS, "log_steps": 1}
-            recipe = stage.recipe.model_copy(update=short)
-            with redirect_stdout(StringIO()):
+    with quiet(), redirect_stdout(StringIO()):
+        for line in trial.lines:
+            start_model(study, line, trial.seed)
+            for stage in line.stages:
+                folder = stage.recipe.output
+                if folder in step:
+                    continue
+                short = {"steps": _STEPS, "save_steps": 10 * _STEPS, "log_steps": 1}
+                recipe = stage.recipe.model_copy(update=short)
                 train(recipe)
-            rates = pd.read_csv(folder / "log.csv")["clips_per_second"].dropna()
-            step[folder] = recipe.batch_size / float(rates.iloc[1:].max())
+                rates = pd.read_csv(folder / "log.csv")["clips_per_second"].dropna()
+                step[folder] = recipe.batch_size / float(rates.iloc[1:].max())
     leo = load(trial.model)
     root = next(root for root, _ in trial.parts.values())
     example = read_lingoqa(root)[0]

@@ -8,16 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NUMBERS = {
-    "one": "1",
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-}
+_WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBERS = {word: str(number) for number, word in enumerate(_WORDS, start=1)}
+_FOUR_OR_MORE = f"(?:[4-9]|[1-9][0-9]+|{'|'.join(_WORDS[3:])}|a dozen)"
 
 # How people say a value besides its own words: regular expressions on lower-case text without punctuation.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -29,10 +22,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "two": ("two", "2", "a couple", "a pair"),
     "three": ("three", "3"),
     "four or more": (
-        "(?:at least|over|more than) (?:[4-9]|[1-9][0-9]+|four|five|six|seven|eight|nine|ten|a dozen)",
-        "(?:over|more than) (?:three|3)", "(?:[4-9]|four|five|six|seven|eight|nine|ten) or more",
-        "[4-9]", "[1-9][0-9]+", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "a dozen", "many", "several",
+        f"(?:at least|over|more than) {_FOUR_OR_MORE}", "(?:over|more than) (?:three|3)",
+        f"{_FOUR_OR_MORE} or more", _FOUR_OR_MORE, "many", "several",
     ),
     "amber": ("amber", "yellow", "orange"),
     "yellow": ("yellow", "orange", "gold"),
@@ -84,7 +75,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 _NEGATION = re.compile(r"\b(?:not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without)\b")
 
 # Numbers that an answer gives as a bound say none of the values: "more than one", "at least two".
-_NUMBER = rf"(?:[0-9]+|{'|'.join(_NUMBERS)}|nine|ten|eleven|twelve|a dozen)"
+_NUMBER = rf"(?:[0-9]+|{'|'.join(_WORDS)}|a dozen)"
 _BOUND = re.compile(
     rf"\b(?:(?:more|less|fewer|greater) than|at (?:least|most)|up to|over|under|above|below) {_NUMBER}\b"
     rf"|\b{_NUMBER} or (?:more|less|fewer|so)\b"

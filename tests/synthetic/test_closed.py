@@ -78,6 +78,8 @@ def test_what_is_denied_is_what_was_asked_for(question, text, value):
         ("More than three.", "four or more"),
         ("At least five.", "four or more"),
         ("Six or more", "four or more"),
+        ("10 or more", "four or more"),
+        ("At least eleven.", "four or more"),
         ("There are over 10 cars.", "four or more"),
         ("One car over there.", "one"),
     ],
