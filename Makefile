@@ -24,7 +24,7 @@ demo: $(READY)
 	$(BIN)/python -m leo_drive.demo
 
 test: $(READY) $(BROWSER)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 view: $(READY)
 	$(BIN)/python -m apps.viewer

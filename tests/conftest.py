@@ -1,8 +1,11 @@
 """What several tests share."""
 
 import os
+import runpy
 import signal
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from leo_drive import cli
 
-SHARED = Path(__file__).parent.parent.parent / "shared"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +52,42 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: (exit status, standard output, standard error)."""
+def status_of(monkeypatch, capsys):
+    """Run an entry point in this process: (exit status, standard output, standard error).
 
-    def run_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leo-drive", *map(str, arguments)])
+    A process of its own would take seconds to import PyTorch once more.
+    """
+
+    def go(entry: Callable[[], object], *words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", list(map(str, words)))
         try:
-            cli.main()
+            entry()
             status = 0
         except SystemExit as stop:
             status = int(stop.code or 0)
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
-    return run_main
+    return go
+
+
+@pytest.fixture
+def run(status_of):
+    """Run `leo-drive` with some arguments, as `status_of` does."""
+    return lambda *arguments: status_of(cli.main, "leo-drive", *arguments)
+
+
+@pytest.fixture
+def run_module(status_of, monkeypatch):
+    """Run `python -m MODULE` with some arguments from the repository's root, as `status_of` does."""
+
+    def execute(module: str) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'.*' found in sys.modules", RuntimeWarning)
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+    def go(module: str, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.chdir(ROOT)
+        return status_of(lambda: execute(module), module, *arguments)
+
+    return go

@@ -177,7 +177,7 @@ def test_synth_and_evaluate(run, tmp_path, model):
     status, _, err = run(*synth)
     assert status == 2 and str(part) in err and len(err.strip().splitlines()) == 1
     evaluate = ["evaluate", "lingoqa", "--root", part, "--model", model, "--out", results]
-    status, out, err = run(*evaluate, "--json")
+    status, out, err = run(*evaluate, "--max-new-tokens", 8, "--json")
     assert status == 0, err
     report = json.loads(out)
     assert report == json.loads((results / "report.json").read_text())

@@ -1,8 +1,6 @@
 """`leo-drive ask` on logs with several cameras, from a shell."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,31 +13,20 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_mcap(tmp_path_factory.mktemp("logs") / "log.mcap")
 
 
-def _ask(log: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "leo_drive.cli",
-        "ask",
-        str(log),
-        "What?",
-        "--at",
-        "2",
-        "--json",
-        *options,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def ask(run, log):
+    return lambda *options: run("ask", log, "What?", "--at", 2, "--json", *options)
 
 
 @pytest.mark.parametrize(
     ("cameras", "frames", "called", "times"),
     [(["left"], "2", "left", [1.0, 2.0]), (["left", "front"], "1", "left+front", [2.0, 2.0])],
 )
-def test_cameras(log: Path, cameras: list[str], frames: str, called: str, times: list[float]) -> None:
+def test_cameras(ask, cameras: list[str], frames: str, called: str, times: list[float]) -> None:
     named = [word for camera in cameras for word in ("--camera", camera)]
-    done = _ask(log, *named, "--frames", frames, "--seconds", "2", "--max-tokens", "4")
-    (answer,) = json.loads(done.stdout)
-    assert done.returncode == 0 and answer["camera"] == called and answer["timestamps"] == times
+    status, out, _ = ask(*named, "--frames", frames, "--seconds", "2", "--max-tokens", "4")
+    (answer,) = json.loads(out)
+    assert status == 0 and answer["camera"] == called and answer["timestamps"] == times
 
 
 @pytest.mark.parametrize(
@@ -50,7 +37,7 @@ def test_cameras(log: Path, cameras: list[str], frames: str, called: str, times:
         (["--camera", "left", "--camera", "left"], "a camera twice among left, left"),
     ],
 )
-def test_refused(log: Path, options: list[str], says: str) -> None:
-    done = _ask(log, *options, "--seconds", "1")
-    assert done.returncode == 2 and says in done.stderr
-    assert done.stderr.count("\n") == 1 and not done.stdout
+def test_refused(ask, options: list[str], says: str) -> None:
+    status, out, err = ask(*options, "--seconds", "1")
+    assert status == 2 and says in err
+    assert err.count("\n") == 1 and not out

@@ -138,7 +138,9 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
     about = what_answers_depend_on(leo, asked, MAX_NEW_TOKENS)
     with kept_answers(folder / "answers.partial.jsonl", about) as kept:
         with progress(f"measuring on {root}") as update:
-            answers = answer_examples(leo, asked, shown, kept, root.name, update)
+            answers = answer_examples(
+                leo, asked, shown, kept, root.name, update, max_new_tokens=MAX_NEW_TOKENS
+            )
         tables = {name: question_table(examples, said) for name, said in answers.items()}
         closed, blind = (score_table(tables[name]) for name in shown)
         if closed is None or blind is None:

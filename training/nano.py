@@ -18,6 +18,7 @@ import typer
 from transformers import set_seed
 
 from leo_drive.errors import LeoDriveError
+from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.calibrate import calibrate_model, store_temperature
 from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.evaluation.report import print_report
@@ -47,6 +48,7 @@ class Amounts:
         unseen: generated clips to measure on.
         calibration: further generated clips to fit confidence on; 0 leaves it as it is.
         steps: of each stage; None for the recipes' own.
+        answer_tokens: most of an answer where the model is measured.
     """
 
     single: int = 16000
@@ -55,10 +57,11 @@ class Amounts:
     unseen: int = 300
     calibration: int = 80
     steps: int | None = None
+    answer_tokens: int = MAX_NEW_TOKENS
 
 
-# What three steps teach answers nothing rightly, so there is no confidence to fit.
-REHEARSAL = Amounts(single=64, clips=16, copies=1, unseen=4, calibration=0, steps=3)
+# What three steps teach answers nothing rightly and never ends, so there is no confidence to fit.
+REHEARSAL = Amounts(single=64, clips=16, copies=1, unseen=4, calibration=0, steps=3, answer_tokens=8)
 
 
 def stage_recipe(name: str, runs: Path, real: bool, steps: int | None) -> Recipe:
@@ -80,10 +83,10 @@ def stage_recipe(name: str, runs: Path, real: bool, steps: int | None) -> Recipe
     )
 
 
-def measure(model: Path, part: Path, folder: Path) -> None:
+def measure(model: Path, part: Path, folder: Path, answer_tokens: int) -> None:
     """Print how well a model does on a part, and keep the report."""
     with progress(f"measuring on {part}") as update:
-        report = evaluate_part(load(model), part, folder, progress=update)
+        report = evaluate_part(load(model), part, folder, progress=update, max_new_tokens=answer_tokens)
     print_report(report, out)
 
 
@@ -139,9 +142,9 @@ def main(
     LeoProcessor.from_pretrained(recipe.output / "model").save_pretrained(shipped)
     if amounts.calibration:
         fit_confidence(shipped, data / "calibration", runs / "calibration")
-    measure(shipped, data / "val", runs / "report")
+    measure(shipped, data / "val", runs / "report", amounts.answer_tokens)
     if real is not None and held_out:
-        measure(shipped, data / "real/val", runs / "report_real")
+        measure(shipped, data / "real/val", runs / "report_real", amounts.answer_tokens)
     if rehearse:
         out.print(f"rehearsed in {runs}; nothing is installed", highlight=False)
     elif install:

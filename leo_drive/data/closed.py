@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS, start=1)}
 _FOUR_OR_MORE = f"(?:[4-9]|[1-9][0-9]+|{'|'.join(_WORDS[3:])}|a dozen)"
 

@@ -8,10 +8,12 @@ it.
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -138,7 +140,7 @@ def meteor(tokens: Tokens) -> Metric | None:
     """
     if tokens.tokenizer != PTB:
         return None
-    program = pycocoevalcap.meteor.meteor.Meteor()
+    program = _meteor_program()
     try:
         lines = [
             program._stat(answer, references)
@@ -147,14 +149,22 @@ def meteor(tokens: Tokens) -> Metric | None:
         counts = [[float(count) for count in line.split()] for line in lines]
         statistics = np.array(counts).reshape(len(lines), _COUNTS)
     except (OSError, ValueError):
+        _meteor_program.cache_clear()
+        with suppress(OSError):
+            program.meteor_p.stdin.close()  # of what nobody reads any more
         raise LeoDriveError("METEOR's Java program broke off; run again, with 2 GB of memory free") from None
-    finally:
-        program.meteor_p.kill()
-        program.meteor_p.communicate()
     # In a corpus METEOR does not count the one chunk of an answer that is its reference word for word.
     whole = (statistics[:, _MATCHED] == statistics[:, _LENGTHS]).all(axis=1) & (statistics[:, _CHUNKS] == 1)
     statistics[whole, _CHUNKS] = 0
     return Metric(statistics, _meteor)
+
+
+@lru_cache
+def _meteor_program() -> pycocoevalcap.meteor.meteor.Meteor:
+    """METEOR's Java program, which takes seconds to start: once, for answers and for those of grey frames."""
+    program = pycocoevalcap.meteor.meteor.Meteor()
+    atexit.register(program.meteor_p.kill)
+    return program
 
 
 def _meteor(sums: np.ndarray) -> np.ndarray:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -122,12 +120,7 @@ def test_camvids_own_answers(shared):
     assert len(checked) == len(keys) and sum(checked.values()) > 1700
 
 
-def variants(part: Path, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training.variants", str(part), "--out", str(out), *map(str, options)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-def test_copies_are_changed_alike_and_asked_what_their_maps_tell(tmp_path):
+def test_copies_are_changed_alike_and_asked_what_their_maps_tell(run_module, tmp_path):
     part = tmp_path / "part"
     write_dataset(part, 3, seed=5, size=(160, 90), labels=True, frames=2)
     for path in sorted((part / "labels").rglob("0.png")):
@@ -152,15 +145,15 @@ def test_copies_are_changed_alike_and_asked_what_their_maps_tell(tmp_path):
         maps = [np.array(Image.open(path.path)) for path in example.label_maps]
         assert (maps[0] == maps[1]).all(), "the part's two frames are the same, and so are a copy's"
     assert asked > 30
-    again = variants(part, tmp_path / "out")
-    assert again.returncode == 2 and "there is a part already" in again.stderr
+    status, _, err = run_module("training.variants", part, "--out", tmp_path / "out")
+    assert status == 2 and "there is a part already" in err
     write_variants(part, tmp_path / "same", 4)
     first, second = (pd.read_parquet(tmp_path / name / "train.parquet") for name in ("out", "same"))
     assert first.equals(second), "the same seed gives the same part"
 
 
-def test_no_label_maps_is_one_line(tmp_path):
+def test_no_label_maps_is_one_line(run_module, tmp_path):
     part = tmp_path / "part"
     write_dataset(part, 1, seed=5, size=(160, 90), frames=2)
-    done = variants(part, tmp_path / "out")
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "label" in done.stderr
+    status, _, err = run_module("training.variants", part, "--out", tmp_path / "out")
+    assert status == 2 and len(err.splitlines()) == 1 and "label" in err

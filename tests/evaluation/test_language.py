@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from leo_drive.errors import LeoDriveError
 from leo_drive.evaluation import language
 from leo_drive.evaluation.language import PTB, WORDS, bleu, cider, meteor, rouge_l, tokenize
 
@@ -51,15 +52,26 @@ def test_with_java():
 
 @needs_java
 def test_the_programs_own_score_of_any_sample():
-    from pycocoevalcap.meteor.meteor import Meteor
-
     tokens = tokenize(ANSWERS, REFERENCES)
-    metric, program = meteor(tokens), Meteor()
+    metric, program = meteor(tokens), language._meteor_program()
     for rows in ([0], [1, 3], [2], [4], [0, 0, 4], [0, 1, 2, 3, 4]):
         gts = {i: tokens.references[row] for i, row in enumerate(rows)}
         res = {i: [tokens.answers[row]] for i, row in enumerate(rows)}
         ours = metric.score(metric.statistics[rows].sum(axis=0))
         assert ours == pytest.approx(program.compute_score(gts, res)[0], abs=1e-12)
+
+
+@needs_java
+def test_a_program_that_died_is_one_line_and_the_next_time_there_is_another(capfd):
+    tokens = tokenize(ANSWERS, REFERENCES)
+    program = language._meteor_program()
+    program.meteor_p.kill()
+    program.meteor_p.wait()
+    with pytest.raises(LeoDriveError, match="METEOR's Java program broke off; run again, with 2 GB"):
+        meteor(tokens)
+    del program
+    assert meteor(tokens).value == pytest.approx(METEOR, abs=1e-12)
+    assert not capfd.readouterr().err
 
 
 def test_without_java(monkeypatch):

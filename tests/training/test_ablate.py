@@ -17,6 +17,7 @@ from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
 from tests.training.test_ablate_report import result
+from training import ablate_run
 from training.ablate import main
 from training.ablate_plan import ABLATIONS, named_ablations
 from training.ablate_report import summary, write_results
@@ -235,6 +236,7 @@ def test_real_drives_that_are_not_there_are_missed_before_anything_is_drawn(tmp_
 
 def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(ablate_run, "MAX_NEW_TOKENS", 8)  # what has learned nothing never ends
     out, table = tmp_path / "out", ablation(tmp_path)
     command = [sys.executable, "-m", "training.ablate", table, "--recipe", plan, "--seeds", "2"]
     process = subprocess.Popen(

@@ -28,21 +28,18 @@ from training.trainer import TrainingModel
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run(*arguments: object, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "training.train", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
-
-
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return LeoForConditionalGeneration.from_pretrained(folder).state_dict()
 
 
-def test_both_stages_run_from_the_root_and_the_result_answers(tmp_path, recipe_file, drives, tiny):
+def test_both_stages_run_from_the_root_and_the_result_answers(
+    run_module, tmp_path, recipe_file, drives, tiny
+):
     held_out = [{"root": str(drives), "frames": 1}]
-    done = run(recipe_file(validation=held_out))
-    assert done.returncode == 0, done.stderr
+    status, out, err = run_module("training.train", recipe_file(validation=held_out))
+    assert status == 0, err
     stage1 = tmp_path / "run" / "model"
-    assert f"finished model: {stage1}" in done.stdout
+    assert f"finished model: {stage1}" in out
     for name in ("log.csv", "samples.csv", "loss.png", "model/README.md"):
         assert (tmp_path / "run" / name).stat().st_size > 100, name
     assert list((tmp_path / "run" / "tensorboard").iterdir())
@@ -185,11 +182,12 @@ def test_too_little_memory_is_one_line_with_what_to_change_and_the_run_goes_on(
     assert [step for step, *_ in losses(tmp_path / "run")][:4] == ["1", "2", "3", "4"]
 
 
-def test_a_learning_rate_far_too_high_is_one_clear_line(tmp_path, recipe_file):
-    done = run(recipe_file(learning_rate=1e30, steps=10, dense_weight=0.0))
-    assert done.returncode == 1
-    assert "the loss is nan" in done.stderr or "the loss is inf" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_learning_rate_far_too_high_is_one_clear_line(run_module, recipe_file):
+    path = recipe_file(learning_rate=1e30, steps=10, dense_weight=0.0)
+    status, _, err = run_module("training.train", path)
+    assert status == 1
+    assert "the loss is nan" in err or "the loss is inf" in err
+    assert "Traceback" not in err
 
 
 def test_weights_that_blew_up_are_not_kept_as_the_last_good_ones(tmp_path, recipe_file):
@@ -263,7 +261,9 @@ def test_validation_comes_as_often_as_is_said(tmp_path, recipe_file, drives):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk_is_one_clear_line_and_training_goes_on_after_room_is_made(tmp_path, recipe_file):
+def test_a_full_disk_is_one_clear_line_and_training_goes_on_after_room_is_made(
+    run_module, tmp_path, recipe_file
+):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)]
@@ -271,11 +271,11 @@ def test_a_full_disk_is_one_clear_line_and_training_goes_on_after_room_is_made(t
         pytest.skip("no tmpfs can be mounted here")
     try:
         path = recipe_file(output=str(disk / "run"), steps=6)
-        done = run(path)
-        assert done.returncode == 1 and "the disk is full" in done.stderr, done.stderr[-2000:]
-        assert "Traceback" not in done.stderr
+        status, _, err = run_module("training.train", path)
+        assert status == 1 and "the disk is full" in err, err[-2000:]
+        assert "Traceback" not in err
         subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
-        done = run(path)
-        assert done.returncode == 0, done.stderr[-2000:]
+        status, _, err = run_module("training.train", path)
+        assert status == 0, err[-2000:]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
