@@ -39,6 +39,13 @@ def test_importing_the_library_does_not_need_the_test_packages():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_what_needs_no_model_does_not_wait_for_pytorch():
+    names = ("cli", "clips", "annotation.look", "data.synthetic", "evaluation.compare")
+    modules = ", ".join(f"leo_drive.{name}" for name in names)
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_the_embedded_models_card_has_its_shape_and_size():
     folder = ROOT / "leo_drive/assets/nano"
     card = (folder / "README.md").read_text()

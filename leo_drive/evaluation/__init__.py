@@ -2,3 +2,6 @@
 
 MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM = 128, 300
 """Of an answer, its end included; DriveLM's name all objects of six cameras. What was cut short is told."""
+
+JUDGE_THRESHOLD = 0.0
+"""Lingo-Judge finds an answer right above this logit."""

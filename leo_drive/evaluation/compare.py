@@ -22,9 +22,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from leo_drive.errors import InputError, some
+from leo_drive.evaluation import JUDGE_THRESHOLD
 from leo_drive.evaluation.bootstrap import paired
 from leo_drive.evaluation.compare_extras import only_in_one, side_by_side, side_by_side_section
-from leo_drive.evaluation.judge import THRESHOLD
 from leo_drive.evaluation.page import (
     Section,
     between,
@@ -197,7 +197,7 @@ def _scores(
 
 def _right(table: pd.DataFrame, column: str) -> np.ndarray:
     if column == "judge":
-        return (table["judge"] > THRESHOLD).to_numpy()
+        return (table["judge"] > JUDGE_THRESHOLD).to_numpy()
     return np.array([value is True for value in table["correct"]])
 
 

@@ -23,7 +23,6 @@ from leo_drive.evaluation.partial import weights_hash
 from leo_drive.inference.load import pick_device, quiet
 
 LINGO_JUDGE = "wayveai/Lingo-Judge"
-THRESHOLD = 0.0
 MAX_TOKENS = 128
 _FILES = ("*.json", "*.model", "*.txt", "*.safetensors", "*.bin")
 _BATCH = 32
@@ -87,7 +86,7 @@ class LingoJudge:
         answers: Sequence[str],
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """A logit a question, of the best of its references; above `THRESHOLD` the answer is right.
+        """A logit a question, of the best of its references; above `JUDGE_THRESHOLD` the answer is right.
 
         Args:
             references: of each question, at least one.

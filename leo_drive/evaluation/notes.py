@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from leo_drive.data.example import Example
-from leo_drive.evaluation.judge import LINGO_JUDGE, THRESHOLD, LingoJudge, as_the_scorer_reads
+from leo_drive.evaluation import JUDGE_THRESHOLD
+from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.language import WORDS
 from leo_drive.evaluation.predictions import Matching
 
@@ -25,7 +26,7 @@ def warnings_on(table: pd.DataFrame, matching: Matching | None) -> list[str]:
         if empty["judge"].notna().all():
             # As its own scorer reads them; one of spaces alone reaches the judge as it is.
             as_none = as_the_scorer_reads(list(empty["answer"])).count("none")
-            passed = int((empty["judge"] > THRESHOLD).sum())
+            passed = int((empty["judge"] > JUDGE_THRESHOLD).sum())
             line += f'; judged all the same, {as_none} of them as "none", and {passed} of them passed'
         lines.append(line)
     return lines
@@ -57,8 +58,8 @@ def notes_on(
     lines = []
     if judge:
         lines.append(
-            f"Lingo-Judge by {judge.name}: right above a logit of {THRESHOLD:g}, best of the references, "
-            f"over {len(table)} answers."
+            f"Lingo-Judge by {judge.name}: right above a logit of {JUDGE_THRESHOLD:g}, best of the "
+            f"references, over {len(table)} answers."
         )
         if judge.name != LINGO_JUDGE:
             lines.append(f"The judge is a folder; whether it holds {LINGO_JUDGE} is told by its hash alone.")

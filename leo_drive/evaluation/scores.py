@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from leo_drive.evaluation import JUDGE_THRESHOLD
 from leo_drive.evaluation.bootstrap import Metric, interval, share
 from leo_drive.evaluation.closed import balanced_accuracy
-from leo_drive.evaluation.judge import THRESHOLD
 from leo_drive.evaluation.language import NO_WORDS, bleu, cider, find_java, meteor, rouge_l, tokenize
 from leo_drive.evaluation.page import between, hundredths
 
@@ -109,7 +109,7 @@ def _lingoqa(table: pd.DataFrame) -> Measured:
     metrics: dict[str, Metric] = {}
     missing: dict[str, str] = {}
     if table["judge"].notna().all():
-        metrics["lingo_judge"] = share(list(table["judge"] > THRESHOLD))
+        metrics["lingo_judge"] = share(list(table["judge"] > JUDGE_THRESHOLD))
     if table["correct"].notna().any():
         closed = table["correct"].notna()
         metrics["closed_accuracy"] = share([c is True for c in table["correct"]], list(closed))

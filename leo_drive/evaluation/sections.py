@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from leo_drive.errors import InputError
-from leo_drive.evaluation.judge import THRESHOLD
+from leo_drive.evaluation import JUDGE_THRESHOLD
 from leo_drive.evaluation.page import (
     BLUE,
     GREY,
@@ -70,7 +70,7 @@ def mistakes_section(table: pd.DataFrame, frames: Frames) -> Section | None:
     """
     if "counts" in table:
         table = table[table["counts"] == "yes"]
-    refused = table["judge"] <= THRESHOLD
+    refused = table["judge"] <= JUDGE_THRESHOLD
     # Of a closed question its value says what is right; the judge, of an open one.
     wrong = table[table["correct"].isin([False]) | (table["correct"].isna() & refused)]
     sure = wrong.dropna(subset=["confidence"]).sort_values("confidence", ascending=False, kind="stable")
