@@ -40,6 +40,8 @@ def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) ->
         raise InputError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: {what} is a mapping of names to values, and this is none")
+    if twice := _given_twice(yaml.compose(path.read_text(encoding="utf-8"), yaml.BaseLoader)):
+        raise InputError(f"{path}: line {twice.start_mark.line + 1}: {twice.value} is given twice")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -85,6 +87,21 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
+
+
+def _given_twice(node: yaml.Node | None) -> yaml.Node | None:
+    """The second of two equal keys of one mapping, of which YAML keeps the last without a word."""
+    if isinstance(node, yaml.MappingNode):
+        names: set[object] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                return key
+            names.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            if found := _given_twice(value):
+                return found
+    elif isinstance(node, yaml.SequenceNode):
+        return next((found for own in node.value if (found := _given_twice(own))), None)
+    return None
 
 
 def _line(path: Path, location: Location) -> str:

@@ -49,13 +49,15 @@ def move(
 
     Args:
         picture: (H, W, 3) uint8.
-        labels: (H, W) class numbers.
+        labels: (h, w) class numbers of the same view, in as many pixels or others.
         side: of the tile, in pixels.
 
     Returns:
         (side, side, 3) and (side, side).
     """
-    height, width = labels.shape
+    height, width = picture.shape[:2]
+    if labels.shape != (height, width):
+        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
     share = rng.uniform(augmentation.crop, 1.0)
     stretch = np.exp(rng.uniform(-0.2, 0.2)) if augmentation.crop < 1 else 1.0
     w = min(width, round(width * np.sqrt(share) * stretch))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from leo_drive.data.lingoqa import part_table
 from leo_drive.data.synthetic import write_dataset
-from leo_drive.errors import InputError, nearest
+from leo_drive.errors import InputError, LeoDriveError, nearest
 from leo_drive.terminal import progress
 
 ROOT = Path(__file__).parents[1]
@@ -60,10 +61,20 @@ def check_real(source: Path, held_out: str | None) -> None:
 
 
 def split_real(source: Path, held_out: str | None, folder: Path) -> None:
-    """Real drives as training parts, mirrored too, one drive kept to measure on or none."""
+    """Real drives as training parts, mirrored too, one drive kept to measure on or none.
+
+    Raises:
+        LeoDriveError: they could not be written.
+    """
     last_written = folder / ("val/val.parquet" if held_out else "train/train.parquet")
     if last_written.is_file():
         return
     prepare = ROOT / "datasets/lingoqa_camvid/prepare.py"
-    command = [sys.executable, str(prepare), str(source), "--out", str(folder), "--mirror"]
-    subprocess.run([*command, *(["--hold-out", held_out] if held_out else [])], check=True)
+    # One that was stopped leaves parts that look whole.
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    for remains in (unfinished, folder):
+        shutil.rmtree(remains, ignore_errors=True)
+    command = [sys.executable, str(prepare), str(source), "--out", str(unfinished), "--mirror"]
+    if subprocess.run([*command, *(["--hold-out", held_out] if held_out else [])]).returncode:
+        raise LeoDriveError(f"{source}: could not be split into parts; why is said above")
+    unfinished.rename(folder)

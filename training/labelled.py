@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from leo_drive.data.synthetic.labels import COARSE, CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
+from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
 from training.augment import move, paste, recolour
 from training.data import Sample
@@ -18,7 +19,11 @@ MOVABLE = (SIGN, FENCE, VEHICLE, PEDESTRIAN, CYCLIST)
 
 
 class LabelledFrames:
-    """Every picture of a source that questions are asked about, each once."""
+    """Every picture of a source that questions are asked about, each once.
+
+    Raises:
+        InputError: it shows none.
+    """
 
     def __init__(self, source: DataSource, processor: LeoProcessor, augmentation: Augmentation) -> None:
         self.source, self.processor, self.augmentation = source, processor, augmentation
@@ -31,6 +36,8 @@ class LabelledFrames:
                 for pair in zip(example.pictures, example.label_maps, strict=True)
             )
         )
+        if not self.pairs:
+            raise InputError(f"{source.root}: shows no pictures, and label maps alone are to be learned from")
 
     def __len__(self) -> int:
         return len(self.pairs)

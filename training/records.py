@@ -14,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from leo_drive.clips import Clip
+from leo_drive.errors import LeoDriveError
 from leo_drive.inference import Leo
 from training.data import QuestionClips
 
@@ -122,8 +123,12 @@ class SampleAnswers(TrainerCallback):
         for pictures, qa in self.asked:
             frames = tuple(picture.read() for picture in pictures)
             clip = Clip(frames, tuple(float(i) for i in range(len(frames))))
-            answer = self.leo.ask(clip, qa.question)
-            rows.append((state.global_step, qa.question, qa.answer, answer.text, answer.confidence))
+            try:
+                answer = self.leo.ask(clip, self.leo.processor.as_plain_text(qa.question))
+                said, confidence = answer.text, answer.confidence
+            except LeoDriveError as error:  # too long to be asked, say; training must not end for it
+                said, confidence = f"(not asked: {error})", None
+            rows.append((state.global_step, qa.question, qa.answer, said, confidence))
         table = pd.DataFrame(rows, columns=["step", "question", "reference", "answer", "confidence"])
         if self.records.writer is not None:
             lines = [f"{r.question} **{r.answer}** ({r.reference})" for r in table.itertuples()]

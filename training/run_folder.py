@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -102,17 +103,18 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
 def _is_whole(checkpoint: Path) -> bool:
     try:
         # The last file that Trainer writes.
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
         for weights in checkpoint.glob("*.safetensors"):
             with safe_open(weights, "pt"):
                 pass
-    except (OSError, ValueError, SafetensorError):
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return False
     # With FSDP they have other endings; DeepSpeed, and FSDP if so set, keep them in folders.
     parts = (("model", "pytorch_model"), "optimizer")
     there = all(any(entry.name.startswith(part) for entry in checkpoint.iterdir()) for part in parts)
     in_folders = any(entry.is_dir() for entry in checkpoint.iterdir())
-    return (there or in_folders) and all(map(zipfile.is_zipfile, checkpoint.glob("optimizer.pt")))
+    pickled = chain.from_iterable(map(checkpoint.glob, ("optimizer.pt", "scheduler.pt", "rng_state*.pth")))
+    return (there or in_folders) and all(map(zipfile.is_zipfile, pickled))
 
 
 def _brief(value: object) -> str:

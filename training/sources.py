@@ -41,6 +41,10 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     else:
         examples = read_examples(source.format, source.root, **options)
     kinds = {qa.kind for example in examples for qa in example.questions}
+    if source.without_kinds and kinds == {None}:
+        raise InputError(
+            f"{source.root}: without_kinds, but its questions have no kinds (there is no table of them)"
+        )
     if unknown := [kind for kind in source.without_kinds if kind not in kinds | KINDS]:
         raise InputError(f"{source.root}: without_kinds has {unknown[0]}; {nearest(unknown[0], KINDS)}")
     kept = [_kept(example, source) for example in examples if _is_in(example, source.share)]

@@ -6,7 +6,9 @@ Starting it again goes on from its last checkpoint. The finished model lies in O
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -41,7 +43,7 @@ from training.start import finish_model, start_model
 from training.trainer import LeoTrainer, TrainingModel
 from training.vision_cache import VisionCache, fill
 
-_RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "
+_RAISED = re.compile(rf"{re.escape(LeoDriveError.__module__)}\.\w+: ")
 
 
 def open_sources(
@@ -109,7 +111,9 @@ def total_steps(recipe: Recipe, clips: Sequence[int]) -> int:
     if recipe.steps is not None:
         return recipe.steps
     assert recipe.epochs is not None
-    return max(1, round(recipe.epochs * sum(draw_weights(recipe, clips)) / recipe.batch_size))
+    batches = recipe.epochs * sum(draw_weights(recipe, clips)) / recipe.batch_size
+    # The last batch is filled up with clips of another epoch, rather than that some are left out.
+    return max(1, math.ceil(round(batches, 6)))
 
 
 def draw_weights(recipe: Recipe, clips: Sequence[int]) -> list[float]:
@@ -264,7 +268,7 @@ def _train(recipe: Recipe, state: PartialState) -> Path:
             write_card(finished, recipe, trainer.state)
     except LeoDriveError as error:
         # Of a process that reads data PyTorch says where it was, over many lines; the last one is ours.
-        raise type(error)(str(error).strip().splitlines()[-1].removeprefix(_RAISED)) from None
+        raise type(error)(_RAISED.sub("", str(error).strip().splitlines()[-1], count=1)) from None
     except (OSError, SafetensorError, RuntimeError) as error:  # torch.save has a RuntimeError for it
         if _disk_is_full(error, recipe.output):
             raise LeoDriveError(

@@ -185,7 +185,8 @@ class LeoTrainer(Trainer):
         if not torch.isfinite(loss.detach()):
             raise LeoDriveError(
                 f"step {self.state.global_step + 1}: the loss is {loss.item()}; nothing of this step was "
-                f"kept, the last checkpoint is good. Lower learning_rate, or look at the data with --check"
+                f"kept, the last checkpoint is good. Begin anew with a lower learning_rate and another "
+                f"output, or look at the data with --check"
             )
         if model.training:
             self._sums["steps"] += 1 / self.current_gradient_accumulation_steps
@@ -215,7 +216,7 @@ class LeoTrainer(Trainer):
         if not all(p.isfinite().all() for p in model.parameters() if p.requires_grad):
             raise LeoDriveError(
                 f"step {self.state.global_step}: the weights are not finite any more and were not kept; "
-                f"the last checkpoint is good. Lower learning_rate"
+                f"the last checkpoint is good. Begin anew with a lower learning_rate and another output"
             )
         super()._save_checkpoint(model, trial)
 

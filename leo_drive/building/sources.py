@@ -134,4 +134,5 @@ def _licence(path: Path) -> str | None:
         return None
     if not isinstance(values, dict):
         return None
-    return values.get("license_name") or values.get("license")
+    named = values.get("license_name") or values.get("license")
+    return ", ".join(map(str, named)) if isinstance(named, list) else named and str(named)

@@ -119,7 +119,12 @@ def mcnemar(only_a: int, only_b: int) -> float:
         0.0215
     """
     count, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, 2 * sum(math.comb(count, i) for i in range(fewer + 1)) / 2**count)
+    # Logarithms: among tens of thousands of questions the binomials have as many digits.
+    logs = (
+        math.lgamma(count + 1) - math.lgamma(i + 1) - math.lgamma(count - i + 1) - count * math.log(2)
+        for i in range(fewer + 1)
+    )
+    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:

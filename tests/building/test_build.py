@@ -198,6 +198,14 @@ def test_long_contexts_keep_their_rope(build, tmp_path, internvl, sam):
     assert llm.rope_parameters == {"rope_type": "dynamic", "rope_theta": 1e6, "factor": 2.0}
 
 
+def test_a_source_may_have_several_licences(build, tmp_path, internvl, sam):
+    theirs = shutil.copytree(internvl, tmp_path / "theirs")
+    (theirs / "README.md").write_text("---\nlicense: [mit, apache-2.0]\n---\n")
+    status, _, err = build("--internvl", theirs, "--sam", sam, "--out", tmp_path / "out")
+    assert status == 0, err
+    assert "licence: mit, apache-2.0" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_what_is_said_before_and_after(build, tmp_path, internvl, sam):
     status, out, _ = build("--internvl", internvl, "--sam", sam, "--out", tmp_path / "out")
     stored = (load_file(internvl / "model.safetensors"), load_file(sam / "model.safetensors"))

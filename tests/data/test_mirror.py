@@ -15,6 +15,8 @@ from PIL import Image
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.data.mirror import mirror_text
+from leo_drive.errors import LeoDriveError
+from training.drives import split_real
 
 ROOT = Path(__file__).parent.parent.parent
 SIDES = {"left": "right", "right": "left", "both": "both"}
@@ -140,3 +142,14 @@ def test_camvid(shared, tmp_path):
                 assert after.value == (
                     SIDES[before.value] if before.kind.startswith("side") else before.value
                 )
+
+
+def test_parts_that_a_stopped_run_left_are_made_again(source, tmp_path):
+    parts = tmp_path / "parts"
+    prepare(source, parts, "--hold-out", "D2", "--mirror")
+    (parts / "val/val.parquet").unlink()  # as if killed before the last table
+    split_real(source, "D2", parts)
+    assert len(read_lingoqa(parts / "train")) and len(read_lingoqa(parts / "val"))
+    with pytest.raises(LeoDriveError, match="could not be split into parts; why is said above"):
+        split_real(source, "D9", tmp_path / "other")
+    assert not (tmp_path / "other").exists()

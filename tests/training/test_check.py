@@ -11,7 +11,7 @@ from tests.model.tiny import tiny_leo
 from training.check import check_recipe
 from training.recipe import read_recipe
 from training.start import start_model
-from training.train import train
+from training.train import total_steps, train
 
 
 def checked(path, capsys) -> str:
@@ -35,12 +35,18 @@ def test_it_tells_what_there_is_and_what_it_takes(recipe_file, capsys, drives):
 def test_an_epoch_is_every_question_once(recipe_file, capsys, drives):
     of_clips = [len(e.questions) for e in read_lingoqa(drives)]
     assert "3 steps of 2 clips" in checked(recipe_file(steps=None, epochs=1, max_questions=99), capsys)
-    steps = round(sum(-(-n // 4) for n in of_clips) / 2)
+    items = sum(-(-n // 4) for n in of_clips)
+    steps = -(-items // 2)
     assert f"{steps} steps of 2 clips" in checked(recipe_file(steps=None, epochs=1), capsys)
     # Half as much of it twice is the same.
     half = {"root": str(drives), "frames": 1, "weight": 0.5}
     again = checked(recipe_file(steps=None, epochs=2, data=[half]), capsys)
     assert f"{steps} steps of 2 clips" in again
+
+
+def test_the_last_batch_of_an_epoch_is_filled_up(recipe_file, drives):
+    recipe = read_recipe(recipe_file(steps=None, epochs=1, batch_size=8))
+    assert [total_steps(recipe, [items]) for items in (7, 8, 9, 11, 16, 17)] == [1, 1, 2, 2, 2, 3]
 
 
 def test_additions_count_as_what_learns_and_encoded_pictures_as_disk(recipe_file, capsys, tmp_path):

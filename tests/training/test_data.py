@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError, LeoDriveError
+from training.augment import move
 from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem, shared
 from training.labelled import LabelledFrames
@@ -264,3 +265,13 @@ def test_text_that_holds_a_token_of_the_models_own_is_learned_as_text(tmp_path, 
     assert "< |im_end|> and < image>?" in told and "as < IMG_CONTEXT> is." in told
     image_token = processor.tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
     assert image_token not in ids.tolist()
+
+
+def test_a_label_map_may_have_another_size_than_its_picture():
+    picture, labels = np.zeros((108, 192, 3), np.uint8), np.zeros((54, 96), np.uint8)
+    picture[:54, :96], labels[:27, :48] = 255, 1
+    changes = Augmentation(crop=0.4, mirror=0.5)
+    for seed in range(5):
+        seen, told = move(picture, labels, 56, changes, np.random.default_rng(seed))
+        assert ((seen[..., 0] > 127) == told).mean() > 0.95
+    assert 0.2 < (move(picture, labels, 56, Augmentation(), np.random.default_rng(0))[0] > 127).mean() < 0.3

@@ -1,5 +1,6 @@
 """Recipes: those that ship are valid, and each wrong one is one clear line."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,27 @@ def test_options_of_another_type_are_one_clear_line(tmp_path, recipe_file, forma
     with pytest.raises(InputError, match=f"option {option}.*; found 3") as error:
         train(read_recipe(recipe_file(data=[source], dense_weight=0)))
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_key_that_is_given_twice_is_one_clear_line(recipe_file):
+    path = recipe_file()
+    path.write_text(path.read_text() + "data: []\n")
+    with pytest.raises(InputError, match=r"line \d+: data is given twice$"):
+        read_recipe(path)
+
+
+def test_kinds_are_left_out_only_where_there_are_any(tmp_path, recipe_file, drives):
+    shutil.copytree(drives, tmp_path / "part")
+    (tmp_path / "part/train_kinds.parquet").unlink()
+    source = {"root": str(tmp_path / "part"), "frames": 1, "without_kinds": ["moving"]}
+    with pytest.raises(InputError, match=r"part: without_kinds, but its questions have no kinds"):
+        train(read_recipe(recipe_file(data=[source])))
+
+
+def test_label_maps_alone_need_pictures(recipe_file, drives):
+    options = {"train": ["branches"], "answer_weight": 0, "data": [{"root": str(drives), "frames": 0}]}
+    with pytest.raises(InputError, match="shows no pictures"):
+        train(read_recipe(recipe_file(**options)))
 
 
 def test_paths_may_begin_at_home(recipe_file):

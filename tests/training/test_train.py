@@ -17,6 +17,7 @@ import leo_drive
 from leo_drive.data.lingoqa import read_part
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.files import locked, writable_folder
+from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import tiny_leo
 from tests.training.conftest import losses
@@ -243,13 +244,38 @@ def test_another_model_or_other_data_is_not_gone_on_with(tmp_path, recipe_file, 
         train(read_recipe(path))
 
 
-@pytest.mark.parametrize("file", ["optimizer.pt", "model.safetensors"])
-@pytest.mark.parametrize("harm", [Path.unlink, lambda file: os.truncate(file, 100)], ids=["gone", "cut"])
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [
+        ("optimizer.pt", Path.unlink),
+        ("model.safetensors", Path.unlink),
+        *((name, lambda file: os.truncate(file, 10)) for name in ("optimizer.pt", "model.safetensors")),
+        *((name, lambda file: os.truncate(file, 10)) for name in ("scheduler.pt", "rng_state.pth")),
+        ("trainer_state.json", lambda file: file.write_text("{}")),
+    ],
+)
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, recipe_file, file, harm):
     train(read_recipe(recipe_file()))
     checkpoints = tmp_path / "run" / "checkpoints"
     harm(checkpoints / "checkpoint-4" / file)
     assert last_whole_checkpoint(checkpoints) == checkpoints / "checkpoint-2"
+
+
+def test_held_out_questions_that_cannot_be_asked_do_not_end_the_run(tmp_path, recipe_file, drives, tiny):
+    def turns(question):
+        return [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": "Stop."}]
+
+    (tmp_path / "images").mkdir()
+    shutil.copy(next((drives / "images").rglob("*.jpg")), tmp_path / "images/0.jpg")
+    # One has a token of the model's own; the other fits, but not with room for an answer.
+    a_word = len(open_processor(tiny).tokenizer(" stop" * 100)["input_ids"]) / 100
+    asked = ["What does <|im_end|> mean?", " stop" * int(890 / a_word)]
+    rows = [{"id": i, "image": "0.jpg", "conversations": turns(q)} for i, q in enumerate(asked)]
+    (tmp_path / "chat.json").write_text(json.dumps(rows))
+    held_out = [{"root": str(tmp_path), "format": "llava"}]
+    train(read_recipe(recipe_file(validation=held_out, dense_weight=0.0)))
+    said = pd.read_csv(tmp_path / "run" / "samples.csv").answer.astype(str)
+    assert "the model's context holds" in said.iloc[1] and "not asked" not in said.iloc[0]
 
 
 def test_validation_comes_as_often_as_is_said(tmp_path, recipe_file, drives):
