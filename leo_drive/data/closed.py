@@ -72,7 +72,24 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "country road": ("(?:country|rural) (?:road|lane)",),
     "clear road": ("(?:road|way)(?: ahead)? is clear", "clear road", "nothing (?:is )?in (?:our|the) way"),
 }  # fmt: skip
-_NEGATION = re.compile(r"\b(?:not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without)\b")
+_NOT = "not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without"
+_TURNED = re.compile(rf"\b(?:{_NOT})\b")
+_NEGATION = re.compile(rf"\b(?:{_NOT}|no|none|nobody|nothing|no one|hardly|free of)\b")
+# Words that hold a value and do not say it, and answers that say none.
+_IDIOM = re.compile(
+    r"\bright (?:of way|now|away|there|here|in front|behind|ahead)\b|\ball right\b|\bso far\b"
+)
+_LANE = re.compile(r"\b(?:left|right)(?: hand)?(?: most)? (?:lane|turn)s?\b")
+_UNSURE = re.compile(
+    r"\bno (?:idea|clue|way|information|telling)\b|\b(?:not|un) ?(?:sure|certain|clear)\b|\bunknown\b"
+    r"|\b(?:either|between) (?:left (?:or|and) right|right (?:or|and) left)\b|\bfrom (?:left|right) to\b"
+)
+_OTHER_NUMBER = re.compile(
+    r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b|\beach\b"
+    r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|dozens|(?<!a )dozen)\b"
+    r"|\b(\w+)\b[^.]*\band (?:another )?\1\b",
+    re.I,
+)
 
 # Numbers that an answer gives as a bound say none of the values: "more than one", "at least two".
 _NUMBER = rf"(?:[0-9]+|{'|'.join(_WORDS)}|a dozen)"
@@ -88,7 +105,9 @@ _AFTER = (
     r"not|because|since|as|but|and|a|an)\b)"
 )
 _BEGINS_YES = re.compile(rf"\W*(?:{_YES})\b", re.I)
-_BEGINS_NO = re.compile(rf"\W*(?:nope|false)\b|\W*no\b{_AFTER}", re.I)
+_BEGINS_NO = re.compile(rf"\W*(?:nope|false)\b|\W*no\b(?!\.\s*\d){_AFTER}", re.I)
+_ONLY_AGREES = re.compile(r"\W*(?:correct|true|indeed)\b", re.I)
+_BOTH_WAYS = re.compile(r"\W*(?:(?:yes|yeah|yep)\s*(?:or|and|/)\s*no|true or false)\b", re.I)
 _SAYS = re.compile(
     rf"(?:[.,;:!?\n(]|\b(?:is|say|think|guess|so|and|but|well|therefore|thus))\W*"
     rf"\b(?:(?P<yes>{_YES})|(?P<no>{_NO}))\b\W*(?=$|[.,;:!?)\n])",
@@ -104,7 +123,14 @@ _ASKS_FOR = re.compile(
 _ASKS_FOR_NONE = re.compile(
     r"\b(?:no|not|none|nobody|nothing|free|without|clear|empty|absent|lack\w*)\b", re.I
 )
-_TURNS = {"but", "however", "although", "though", "except", "only", "so", "because", "therefore", "yes"}
+_TURNS = {
+    "but", "however", "although", "though", "except", "only", "so", "because", "therefore", "yes",
+    "other", "others", "apart", "besides", "beyond", "fewer", "less", "lack", "shortage", "doubt", "question",
+    "certain", "knows", "above", "now",
+}  # fmt: skip
+_CLAUSE = re.compile(r"[,;.:]\s*\w")
+# How soon after "no" the thing is named: "no room to pass the vehicles" is not about vehicles.
+_NAMED_WITHIN = 3
 
 
 def _normalise(text: str) -> str:
@@ -138,7 +164,7 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
         >>> read_value("It may be red or green.", ["red", "amber", "green", "none"]) is None
         True
     """
-    clean = _normalise(text)
+    clean = _normalise(_IDIOM.sub(" ", text.lower()))
     lowered = {choice.lower(): choice for choice in choices}
     if clean in lowered:
         return lowered[clean]
@@ -147,6 +173,10 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
     if set(lowered) == {"yes", "no"}:
         value = _read_yes_no(text, question)
         return lowered[value] if value else None
+    if _UNSURE.search(clean) or (set(lowered) & set(_NUMBERS) and _OTHER_NUMBER.search(text)):
+        return None
+    if any(choice.startswith(("turning", "bends")) for choice in lowered):
+        clean = _LANE.sub(" ", clean)
     found: list[tuple[int, int, str]] = []
     for choice in choices:
         for pattern in _patterns(choice):
@@ -172,13 +202,16 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
 
 def _read_yes_no(text: str, question: str) -> str | None:
     """Yes or no that the answer says for itself, or that it says of what the question asks for."""
+    if _BOTH_WAYS.match(text) or _UNSURE.search(_normalise(text)):
+        return None
     if _BEGINS_YES.match(text):
-        return "yes"
+        denied = _ONLY_AGREES.match(text) and _NEGATION.search(_normalise(text))
+        return None if denied else "yes"
     if _BEGINS_NO.match(text):
         return "no"
     said = {"yes" if match["yes"] else "no" for match in _SAYS.finditer(text)}
     if said:
-        return said.pop() if len(said) == 1 and not _NEGATION.search(_normalise(text)) else None
+        return said.pop() if len(said) == 1 and not _TURNED.search(_normalise(text)) else None
     return "no" if _denies(text, question) else None
 
 
@@ -190,10 +223,13 @@ def _denies(text: str, question: str) -> bool:
     denial = _DENIAL.match(text)
     if not denial or not _ASKS_FOR.search(question) or _ASKS_FOR_NONE.search(question):
         return False
-    rest = _normalise(text[denial.end() :]).split()
-    if _TURNS & set(rest):
+    after = text[denial.end() :]
+    rest = _normalise(after).split()
+    if _TURNS & set(rest) or _CLAUSE.search(after):
         return False
-    named = {_stem(word) for word in rest}
+    if denial["all"] and len(rest) > _NAMED_WITHIN:
+        return False
+    named = {_stem(word) for word in rest[:_NAMED_WITHIN]}
     return bool(denial["all"]) or bool(named & {_stem(word) for word in _normalise(question).split()})
 
 

@@ -88,6 +88,63 @@ def test_a_bound_is_no_number(text, value):
     assert read_value(text, CHOICES["count"]) == value
 
 
+@pytest.mark.parametrize(
+    "kind, text",
+    [
+        ("what_to_do", "There is no need to stop."),
+        ("weather", "There is no fog."),
+        ("weather", "Hardly any rain."),
+        ("side", "There is no pedestrian on the right."),
+        ("side", "He has the right of way."),
+        ("side", "Right now I see them nowhere."),
+        ("side", "Either left or right."),
+        ("side", "They walk from left to right."),
+        ("distance", "There is one vehicle so far."),
+        ("ego_motion", "We are in the left lane."),
+        ("count", "No idea."),
+        ("count", "Twenty-one."),
+        ("count", "One hundred."),
+        ("count", "1,000"),
+        ("count", "Two dozen."),
+        ("count", "1+"),
+        ("count", "<4"),
+        ("count", "A minimum of two."),
+        ("count", "One on the left and one on the right."),
+        ("count", "Two on each side."),
+    ],
+)
+def test_what_says_no_value_is_not_read(kind, text):
+    assert read_value(text, CHOICES[kind]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Indeed, there is no vehicle.",
+        "True or false? False.",
+        "yes/no",
+        "Yes and no.",
+        "Yes? I am not sure.",
+        "No vehicles other than a white van.",
+        "No vehicle apart from the one ahead.",
+        "No doubt, there is one.",
+        "No fewer than two vehicles.",
+        "None on the left, one ahead.",
+        "There is no lack of vehicles.",
+        "No pedestrians, and a queue of vehicles ahead.",
+        "No. 1 hazard is the vehicle.",
+        "There were no vehicles a second ago, now there is one.",
+        "There is no room to pass the vehicles ahead.",
+        "There is nothing between us and the vehicles ahead.",
+        "Nothing is certain.",
+        "No one knows.",
+        "There is no way to tell whether there are vehicles.",
+    ],
+)
+def test_a_yes_or_no_that_may_mean_the_other_is_not_read(text):
+    assert read_value(text, YES_NO, "Are there any vehicles ahead?") is None
+
+
 @pytest.mark.parametrize("kind", CHOICES)
 def test_every_value_reads_as_itself(kind):
     for value in CHOICES[kind]:
