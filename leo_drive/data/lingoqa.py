@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
@@ -125,7 +126,30 @@ def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
         raise InputError(
             f"{path}: has question {doubled.iloc[0]} more than once; keep one row of each question"
         )
+    # pandas has NaN for what a row of text lacks.
+    rows = rows.astype(object).where(rows.notna(), None)
+    wrong = [
+        f"row {number}: {problem}"
+        for number, row in enumerate(rows[list(_KIND_COLUMNS[1:])].itertuples(index=False, name=None))
+        if (problem := _kind_problem(*row))
+    ]
+    if wrong:
+        raise InputError(f"{path}: {some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}")
     return rows.set_index("question_id").to_dict("index")
+
+
+def _kind_problem(kind: Any, value: Any, choices: Any) -> str | None:
+    """What is wrong with a closed question's kind, its answer's value and the values it may have."""
+    if not (kind is None or (isinstance(kind, str) and kind.strip())):
+        return f"the kind is no text; found {kind!r:.60}"
+    if not value and (choices is None or not len(choices)):
+        return None  # an open question
+    listed = isinstance(choices, list | np.ndarray)
+    if not listed or not all(isinstance(c, str) and c.strip() for c in choices):
+        return f"choices is no list of texts; found {choices!r:.60}"
+    if value not in list(choices):
+        return f"the value {value!r:.60} is none of the choices {', '.join(choices)}"
+    return None
 
 
 def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[str, ...], str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -151,6 +153,27 @@ def test_a_table_of_kinds_that_has_a_question_twice(tmp_path):
     table(part, [*KINDS, {**KINDS[1], "value": "no"}], "train_kinds.parquet")
     with pytest.raises(InputError, match=r"train_kinds\.parquet: has question aa-1 more than once; keep one"):
         read_part(part)
+
+
+@pytest.mark.parametrize(
+    "field, value, reason",
+    [
+        ("value", "No", "the value 'No' is none of the choices yes, no"),
+        ("value", None, "the value None is none of the choices yes, no"),
+        ("choices", "yes,no", "choices is no list of texts; found 'yes,no'"),
+        ("choices", [1, 2], "choices is no list of texts"),
+        ("choices", ["yes", None], "choices is no list of texts"),
+        ("choices", None, "choices is no list of texts; found None"),
+        ("kind", 3, "the kind is no text; found 3"),
+    ],
+)
+def test_a_table_of_kinds_with_something_else_in_it(tmp_path, field, value, reason):
+    part = table(tmp_path / "part")
+    rows = [row | {field: value} for row in KINDS]
+    table(part, rows, "train_kinds.parquet")
+    with pytest.raises(InputError, match=rf"train_kinds\.parquet: row 0: {re.escape(reason)}") as no:
+        read_part(part)
+    assert "\n" not in str(no.value)
 
 
 def test_camvid(shared):
