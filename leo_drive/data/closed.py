@@ -79,20 +79,23 @@ _NEGATION = re.compile(rf"\b(?:{_NOT}|no|none|nobody|nothing|no one|hardly|free 
 _IDIOM = re.compile(
     r"\bright (?:of way|now|away|there|here|in front|behind|ahead)\b|\ball right\b|\bso far\b"
 )
-_LANE = re.compile(r"\b(?:left|right)(?: hand)?(?: most)? (?:lane|turn)s?\b")
-_UNSURE = re.compile(
-    r"\bno (?:idea|clue|way|information|telling)\b|\b(?:not|un) ?(?:sure|certain|clear)\b|\bunknown\b"
-    r"|\b(?:either|between) (?:left (?:or|and) right|right (?:or|and) left)\b|\bfrom (?:left|right) to\b"
+_LANE = re.compile(r"\b(?:left|right)(?: hand)?(?: most)?(?: turn(?:ing)?)? lanes?\b")
+_UNSURE = re.compile(r"\b(?:not |un)(?:sure|certain)\b")
+_ANY_SIDE = re.compile(
+    r"\b(?:either|between) (?:left (?:or|and) right|right (?:or|and) left)\b|\bfrom (?:left|right) to\b"
 )
+_NO_IDEA = re.compile(r"\bno (?:idea|clue|way|information|telling)\b")
+_NUMBER = rf"(?:[0-9]+|{'|'.join(_WORDS)}|a dozen)"
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+# Numbers within larger ones, in a bound that is written in signs, and of things that are counted twice.
 _OTHER_NUMBER = re.compile(
-    r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b|\beach\b"
-    r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|dozens|(?<!a )dozen)\b"
-    r"|\b(\w+)\b[^.]*\band (?:another )?\1\b",
+    r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b"
+    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozen)\b"
+    rf"|\b(?:on|in|from|at) each\b|\b({_NUMBER})\b[^.]*\band (?:another )?\1\b",
     re.I,
 )
 
 # Numbers that an answer gives as a bound say none of the values: "more than one", "at least two".
-_NUMBER = rf"(?:[0-9]+|{'|'.join(_WORDS)}|a dozen)"
 _BOUND = re.compile(
     rf"\b(?:(?:more|less|fewer|greater) than|at (?:least|most)|up to|over|under|above|below) {_NUMBER}\b"
     rf"|\b{_NUMBER} or (?:more|less|fewer|so)\b"
@@ -173,7 +176,9 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
     if set(lowered) == {"yes", "no"}:
         value = _read_yes_no(text, question)
         return lowered[value] if value else None
-    if _UNSURE.search(clean) or (set(lowered) & set(_NUMBERS) and _OTHER_NUMBER.search(text)):
+    if any(doubt.search(clean) for doubt in (_UNSURE, _NO_IDEA, _ANY_SIDE)):
+        return None
+    if set(lowered) & set(_NUMBERS) and _OTHER_NUMBER.search(text):
         return None
     if any(choice.startswith(("turning", "bends")) for choice in lowered):
         clean = _LANE.sub(" ", clean)
