@@ -49,6 +49,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A path to make a folder at that then takes the place of `folder`; what a stopped run left there goes.
+
+    Only one process may do so at a time.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    yield unfinished
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
 def write_whole(path: Path, content: bytes, out: Path) -> None:
     """Write a file so that it is there as a whole or not at all, also after a power cut.
 

@@ -18,6 +18,30 @@ Location = Sequence[str | int]
 """Keys and list indices from a file's top down to a value."""
 
 
+class _GivenTwice(yaml.YAMLError):
+    """A mapping has a key twice, of which YAML keeps the last without a word."""
+
+
+class _EachKeyOnce:
+    """A loader that refuses a mapping with a key twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)  # type: ignore[misc]
+        names: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in names:
+                    raise _GivenTwice(f"line {key.start_mark.line + 1}: {key.value} is given twice")
+                names.add(key.value)
+        return node
+
+
+class _WordsOnce(_EachKeyOnce, yaml.BaseLoader): ...
+
+
+class _ValuesOnce(_EachKeyOnce, yaml.SafeLoader): ...
+
+
 def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) -> M:
     """The whole of a YAML file as `kind`.
 
@@ -29,19 +53,19 @@ def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) ->
     Raises:
         InputError: no such file, not YAML, no mapping, or a wrong value or key, with the nearest right name.
     """
-    loader = yaml.BaseLoader if as_written else yaml.SafeLoader
+    loader = _WordsOnce if as_written else _ValuesOnce
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), loader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file; {what} is YAML") from None
+    except _GivenTwice as error:
+        raise InputError(f"{path}: {error}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: {what} is a mapping of names to values, and this is none")
-    if twice := _given_twice(yaml.compose(path.read_text(encoding="utf-8"), yaml.BaseLoader)):
-        raise InputError(f"{path}: line {twice.start_mark.line + 1}: {twice.value} is given twice")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -87,21 +111,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
-
-
-def _given_twice(node: yaml.Node | None) -> yaml.Node | None:
-    """The second of two equal keys of one mapping, of which YAML keeps the last without a word."""
-    if isinstance(node, yaml.MappingNode):
-        names: set[object] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in names:
-                return key
-            names.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-            if found := _given_twice(value):
-                return found
-    elif isinstance(node, yaml.SequenceNode):
-        return next((found for own in node.value if (found := _given_twice(own))), None)
-    return None
 
 
 def _line(path: Path, location: Location) -> str:

@@ -20,7 +20,7 @@ from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
-from leo_drive.files import writable_folder
+from leo_drive.files import replacing_folder, writable_folder
 from leo_drive.inference import load
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
@@ -107,11 +107,9 @@ def start_model(study: Study, line: Line, seed: int) -> None:
     if line.language_model is not None:
         given, _ = open_model(str(line.language_model), torch.float32)
         leo.language_model.load_state_dict(given.language_model.state_dict())
-    unfinished = line.start.with_name(f".{line.start.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    leo.save_pretrained(unfinished)
-    processor.save_pretrained(unfinished)
-    unfinished.rename(line.start)
+    with replacing_folder(line.start) as unfinished:
+        leo.save_pretrained(unfinished)
+        processor.save_pretrained(unfinished)
 
 
 def measure(trial: Trial, part: str, where: str) -> Result:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from leo_drive.data.lingoqa import part_table
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError, LeoDriveError, nearest
+from leo_drive.files import replacing_folder
 from leo_drive.terminal import progress
 
 ROOT = Path(__file__).parents[1]
@@ -71,10 +71,7 @@ def split_real(source: Path, held_out: str | None, folder: Path) -> None:
         return
     prepare = ROOT / "datasets/lingoqa_camvid/prepare.py"
     # One that was stopped leaves parts that look whole.
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    for remains in (unfinished, folder):
-        shutil.rmtree(remains, ignore_errors=True)
-    command = [sys.executable, str(prepare), str(source), "--out", str(unfinished), "--mirror"]
-    if subprocess.run([*command, *(["--hold-out", held_out] if held_out else [])]).returncode:
-        raise LeoDriveError(f"{source}: could not be split into parts; why is said above")
-    unfinished.rename(folder)
+    with replacing_folder(folder) as unfinished:
+        command = [sys.executable, str(prepare), str(source), "--out", str(unfinished), "--mirror"]
+        if subprocess.run([*command, *(["--hold-out", held_out] if held_out else [])]).returncode:
+            raise LeoDriveError(f"{source}: could not be split into parts; why is said above")

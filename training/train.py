@@ -43,7 +43,7 @@ from training.start import finish_model, start_model
 from training.trainer import LeoTrainer, TrainingModel
 from training.vision_cache import VisionCache, fill
 
-_RAISED = re.compile(rf"{re.escape(LeoDriveError.__module__)}\.\w+: ")
+_RAISED = re.compile(rf"^{re.escape(LeoDriveError.__module__)}\.\w+: ")
 
 
 def open_sources(
@@ -268,7 +268,7 @@ def _train(recipe: Recipe, state: PartialState) -> Path:
             write_card(finished, recipe, trainer.state)
     except LeoDriveError as error:
         # Of a process that reads data PyTorch says where it was, over many lines; the last one is ours.
-        raise type(error)(_RAISED.sub("", str(error).strip().splitlines()[-1], count=1)) from None
+        raise type(error)(_RAISED.sub("", str(error).strip().splitlines()[-1])) from None
     except (OSError, SafetensorError, RuntimeError) as error:  # torch.save has a RuntimeError for it
         if _disk_is_full(error, recipe.output):
             raise LeoDriveError(

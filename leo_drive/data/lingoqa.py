@@ -133,8 +133,7 @@ def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
         for number, row in enumerate(rows[list(_KIND_COLUMNS[1:])].itertuples(index=False, name=None))
         if (problem := _kind_problem(*row))
     ]
-    if wrong:
-        raise InputError(f"{path}: {some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}")
+    _refuse(path, wrong)
     return rows.set_index("question_id").to_dict("index")
 
 
@@ -161,6 +160,10 @@ def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[
             continue
         question_id, segment_id, images, question, answer = row
         yield question_id, segment_id, tuple(images), question, answer
+    _refuse(table, wrong)
+
+
+def _refuse(table: Path, wrong: list[str]) -> None:
     if wrong:
         raise InputError(f"{table}: {some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}")
 

@@ -44,7 +44,7 @@ def job(questions):
 
 
 def test_kill_9_loses_nothing_and_doubles_nothing(model, tmp_path):
-    rows, killed = crash(tmp_path, str(model), logs=6, kills=2, seed=1)
+    rows, killed = crash(tmp_path, str(model), logs=6, kills=3, seed=1)
     assert rows == 6 * 10 * 4 + 4 and killed
 
 

@@ -114,6 +114,13 @@ def test_a_key_that_is_given_twice_is_one_clear_line(recipe_file):
         read_recipe(path)
 
 
+def test_a_recipe_that_holds_itself_is_one_clear_line(recipe_file):
+    path = recipe_file()
+    path.write_text(path.read_text() + "itself: &x {again: *x}\n")
+    with pytest.raises(InputError, match=r"line \d+: itself: unknown;"):
+        read_recipe(path)
+
+
 def test_kinds_are_left_out_only_where_there_are_any(tmp_path, recipe_file, drives):
     shutil.copytree(drives, tmp_path / "part")
     (tmp_path / "part/train_kinds.parquet").unlink()

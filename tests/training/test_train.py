@@ -249,8 +249,8 @@ def test_another_model_or_other_data_is_not_gone_on_with(tmp_path, recipe_file, 
     [
         ("optimizer.pt", Path.unlink),
         ("model.safetensors", Path.unlink),
-        *((name, lambda file: os.truncate(file, 10)) for name in ("optimizer.pt", "model.safetensors")),
-        *((name, lambda file: os.truncate(file, 10)) for name in ("scheduler.pt", "rng_state.pth")),
+        *((name, lambda file: os.truncate(file, 100)) for name in ("optimizer.pt", "model.safetensors")),
+        *((name, lambda file: os.truncate(file, 100)) for name in ("scheduler.pt", "rng_state.pth")),
         ("trainer_state.json", lambda file: file.write_text("{}")),
     ],
 )

@@ -175,6 +175,7 @@ def test_a_file_too_large_to_upload_is_said_by_gradio(site, visit, tmp_path):
     page.locator(".toast-body").first.wait_for()
     assert "1" in page.locator(".toast-body").first.inner_text()
     assert "Red light" in page.inner_text("#title")
+    assert str(site.viewer.sessions.root) not in page.content()
 
 
 def test_light_and_dark(site, visit):
