@@ -13,7 +13,7 @@ import typer
 
 from leo_drive.data.catalogue import read_card
 from leo_drive.data.check import check_examples
-from leo_drive.terminal import one_line_errors, out, progress
+from leo_drive.terminal import named_path, out, progress, run_command
 
 
 def main(
@@ -21,21 +21,20 @@ def main(
         str, typer.Argument(help="The data set's folder in the catalogue, or a card of your own.")
     ],
     part: Annotated[str, typer.Argument(help="One of its parts, as the card names them.")],
-    root: Annotated[Path, typer.Argument(help="Where the data set was put.")],
+    root: Annotated[Path, typer.Argument(parser=named_path, help="Where the data set was put.")],
     full: Annotated[bool, typer.Option("--full", help="Decode every picture, not only look for it.")] = False,
 ) -> None:
     """Look for all that a part names, and tell what is missing or damaged."""
-    with one_line_errors():
-        here = Path(__file__).parent / name
-        card = read_card(here if here.is_dir() else name)
-        examples = card.read(part, root)
-        with progress("looking") as update:
-            report = check_examples(examples, full=full, progress=update)
-        rows = card.part(part).row_problem(examples)
-        for line in [*report.lines(), *([rows] if rows else [])]:
-            out.print(line, highlight=False, markup=False)
+    here = Path(__file__).parent / name
+    card = read_card(here if here.is_dir() else name)
+    examples = card.read(part, root)
+    with progress("looking") as update:
+        report = check_examples(examples, full=full, progress=update)
+    rows = card.part(part).row_problem(examples)
+    for line in [*report.lines(), *([rows] if rows else [])]:
+        out.print(line, highlight=False, markup=False)
     sys.exit(0 if report.ok and rows is None else 1)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main, "python datasets/check.py")

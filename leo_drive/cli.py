@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,9 +12,9 @@ import typer
 from leo_drive.annotation.command import ANNOTATE_EXAMPLES, annotate
 from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError
 from leo_drive.evaluation.command import evaluate
-from leo_drive.terminal import named_path, one_line_errors, out, print_answers, print_json, progress, spinner
+from leo_drive.terminal import named_path, out, print_answers, print_json, progress, run_command, spinner
 
 if TYPE_CHECKING:
     from leo_drive.clips import Source
@@ -28,9 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-# What typer returns after Ctrl-C.
-_INTERRUPTED = 130
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="An embedded model (nano), a model folder, or a hub id.")
@@ -127,7 +123,10 @@ def ask(
     "leo-drive synth --out val --clips 50 --seed 1 --split val --video"
 )
 def synth(
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; it must not hold a data set yet.")],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", parser=named_path, help="Folder to write; it must not hold a data set yet."),
+    ],
     clips: Annotated[int, typer.Option(help="How many clips of five frames.", min=1)],
     seed: Annotated[int, typer.Option(help="The same seed gives the same drives.")] = 0,
     split: Annotated[str, typer.Option(help="Name of the table: train or val.")] = "train",
@@ -205,21 +204,7 @@ def _default_frames(source: Source, model: str, at: float | None, seconds: float
 
 def main() -> None:
     """Entry point."""
-    with one_line_errors():
-        try:
-            status = app(prog_name="leo-drive", standalone_mode=False)
-        except typer.TyperException as error:
-            if not (message := error.format_message().strip()):
-                # No arguments where some are needed: the help has been printed instead.
-                sys.exit(error.exit_code)
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "leo-drive"
-            raise InputError(f"{message.rstrip('.')}; see {command} --help") from None
-        except typer.Abort:
-            raise LeoDriveError("the input ended where more was expected") from None
-        if status == _INTERRUPTED:
-            raise KeyboardInterrupt
-        sys.exit(status)
+    run_command(app, "leo-drive")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -23,8 +24,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import InputError, LeoDriveError
 
 if TYPE_CHECKING:
     from leo_drive.inference import Answer
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 # emoji=False: a question with :car: in it is shown as it was asked.
 out = Console(soft_wrap=True, emoji=False)
 err = Console(stderr=True, emoji=False)
+
+_INTERRUPTED = 130
+"""What typer returns after Ctrl-C."""
 
 
 def named_path(text: str) -> Path:
@@ -83,6 +88,34 @@ def one_line_errors() -> Iterator[None]:
         _drop_unwritten()
 
 
+def run_command(command: typer.Typer | Callable[..., Any], name: str) -> NoReturn:
+    """An entry point: runs a command line and ends the process; all that can go wrong is one line.
+
+    Args:
+        command: commands, or a function that is the only one.
+        name: how people call it, such as `python -m training.train`.
+    """
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command()(command)
+        command = app
+    with one_line_errors():
+        try:
+            status = command(prog_name=name, standalone_mode=False)
+        except typer.TyperException as error:
+            if not (message := error.format_message().strip()):
+                # No arguments where some are needed: the help has been printed instead.
+                sys.exit(error.exit_code)
+            context = getattr(error, "ctx", None)
+            asked = context.command_path if context else name
+            raise InputError(f"{message.rstrip('.')}; see {asked} --help") from None
+        except typer.Abort:
+            raise LeoDriveError("the input ended where more was expected") from None
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status)
+
+
 class _Complaints(logging.Handler):
     """Log records as lines on standard error, above a spinner or a bar if there is one."""
 
@@ -112,6 +145,14 @@ def print_json(value: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2)
     print(text, flush=True)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """A table for people, as wide as its words and numbers need: rich would cut them to fit a terminal."""
+    for column in table.columns:
+        words = (word for cell in (column.header, *column.cells) for word in str(cell).split())
+        column.min_width = max(map(cell_len, words), default=0)
+    console.print(table, crop=False)
 
 
 def print_answers(title: str, answers: Sequence[Answer]) -> None:

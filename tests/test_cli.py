@@ -153,7 +153,17 @@ def test_bad_arguments_are_one_line_and_status_two(run, video, model, arguments,
 
 
 @pytest.mark.parametrize(
-    "arguments", [("ask", "", "What?"), ("annotate", "a.mp4", "", "-q", "hazards", "--out", "night")]
+    "arguments",
+    [
+        ("ask", "", "What?"),
+        ("annotate", "a.mp4", "", "-q", "hazards", "--out", "night"),
+        ("annotate", "a.mp4", "-q", "hazards", "--out", ""),
+        ("evaluate", "lingoqa", "--root", "part", "--out", ""),
+        ("evaluate", "lingoqa", "--root", "part", "--out", "o", "--predictions", ""),
+        ("evaluate", "compare", "a", ""),
+        ("build", "--preset", "leo-1b", "--out", ""),
+        ("synth", "--clips", "2", "--out", ""),
+    ],
 )
 def test_a_shell_variable_that_is_not_set_is_not_the_current_folder(run, arguments):
     status, out, err = run(*arguments)

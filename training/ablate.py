@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from leo_drive.files import writable_folder
-from leo_drive.terminal import one_line_errors, out
+from leo_drive.terminal import named_path, out, run_command
 from training.ablate_cost import Cost, estimate
 from training.ablate_plan import REAL, named_ablations
 from training.ablate_report import print_results, write_results
@@ -40,14 +40,18 @@ def main(
     recipe: Annotated[str, typer.Option(help="What is trained: nano, or a YAML file like nano's.")] = "nano",
     seeds: Annotated[int, typer.Option(help="How often each variant is trained.", min=1)] = 3,
     out_dir: Annotated[
-        Path, typer.Option("--out", help="Folder for data, models and results; ablations share it.")
+        Path,
+        typer.Option(
+            "--out", parser=named_path, help="Folder for data, models and results; ablations share it."
+        ),
     ] = Path("runs/ablate"),
     steps: Annotated[
         int | None,
         typer.Option(help="Optimizer steps of a variant, over all its stages; the recipe's own.", min=1),
     ] = None,
     real: Annotated[
-        Path | None, typer.Option(help="Real drives too, in the layout of datasets/lingoqa_camvid.")
+        Path | None,
+        typer.Option(parser=named_path, help="Real drives too, in the layout of datasets/lingoqa_camvid."),
     ] = None,
     held_out: Annotated[str, typer.Option(help="The real drive that is only measured on.")] = "0006R0",
     check: Annotated[
@@ -100,5 +104,4 @@ def _spoken(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        app()
+    run_command(app, "python -m training.ablate")

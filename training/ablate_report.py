@@ -16,6 +16,7 @@ from rich.table import Table
 from leo_drive.evaluation.bootstrap import paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows
 from leo_drive.evaluation.table import read_table
+from leo_drive.terminal import print_table
 from training.ablate_run import Result
 from training.ablate_study import Study
 
@@ -125,7 +126,7 @@ def print_results(study: Study, results: Sequence[Result], console: Console) -> 
         for row in (r for r in rows if r["part"] == part):
             table.add_row(escape(row["variant"]), *_cells(row))
         console.print(f"{study.ablation.title}, {part} drives", highlight=False)
-        console.print(table)
+        print_table(table, console)
     console.print(f"paper: {study.ablation.paper}", highlight=False, markup=False)
 
 

@@ -16,7 +16,7 @@ from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
-from leo_drive.terminal import out, progress
+from leo_drive.terminal import out, print_table, progress
 from training.data import QuestionClips
 from training.labelled import LabelledFrames
 from training.lengths import Lengths, measure
@@ -120,7 +120,7 @@ def _print_lengths(recipe: Recipe, lengths: Sequence[Lengths], config: LeoConfig
     table = Table("tokens a pass", "examples", "", title=None, box=None)
     for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
         table.add_row(f"{low:.0f} to {high:.0f}", str(count), "█" * round(_BAR * count / counts.max()))
-    out.print(table)
+    print_table(table, out)
     for source, x in zip((*recipe.data, *recipe.validation), lengths, strict=True):
         out.print(
             f"{source.root}: {_range(x.frames)} frames and {x.tiles.mean():.1f} tiles x "

@@ -26,7 +26,7 @@ from leo_drive.files import writable_folder
 from leo_drive.inference import load
 from leo_drive.inference.load import ASSETS
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
-from leo_drive.terminal import one_line_errors, out, progress
+from leo_drive.terminal import named_path, out, progress, run_command
 from training.drives import check_real, draw, split_real
 from training.recipe import Recipe, read_recipe
 from training.train import train
@@ -103,7 +103,8 @@ def fit_confidence(model: Path, part: Path, folder: Path) -> None:
 
 def main(
     real: Annotated[
-        Path | None, typer.Option(help="Real drives, in the layout of datasets/lingoqa_camvid.")
+        Path | None,
+        typer.Option(parser=named_path, help="Real drives, in the layout of datasets/lingoqa_camvid."),
     ] = None,
     held_out: Annotated[
         str, typer.Option(help="The real drive that is only measured on; '' for none.")
@@ -155,5 +156,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(main, "python -m training.nano")

@@ -30,7 +30,7 @@ from leo_drive.evaluation.table import fingerprint
 from leo_drive.files import locked, writable_folder
 from leo_drive.inference import Leo
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
-from leo_drive.terminal import one_line_errors, out, progress
+from leo_drive.terminal import named_path, out, progress, run_command
 from training.card import write_card
 from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem
@@ -314,7 +314,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    recipe: Annotated[Path, typer.Argument(parser=named_path, help="The recipe, a YAML file.")],
     check: Annotated[
         bool, typer.Option("--check", help="Read everything, say what training would do, and stop.")
     ] = False,
@@ -330,5 +330,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        app()
+    run_command(app, "python -m training.train")

@@ -31,7 +31,7 @@ from leo_drive.data.synthetic.questions import Question
 from leo_drive.data.tables import PartTables
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
-from leo_drive.terminal import one_line_errors, out, progress
+from leo_drive.terminal import named_path, out, progress, run_command
 from training.augment import move, paste, recolour
 from training.labelled import MOVABLE
 from training.pictures import read_labels, read_picture
@@ -145,16 +145,17 @@ def save(frames: list[Frame], folder: Path, name: str) -> Iterator[str]:
 
 
 def main(
-    source: Annotated[Path, typer.Argument(help="A LingoQA part with labels/train beside images/train.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where the new part goes.")],
+    source: Annotated[
+        Path, typer.Argument(parser=named_path, help="A LingoQA part with labels/train beside images/train.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", parser=named_path, help="Where the new part goes.")],
     copies: Annotated[int, typer.Option(min=1, help="Of each clip.")] = COPIES,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 2026,
 ) -> None:
     """Copy clips, changed, and ask what their label maps tell."""
-    with one_line_errors():
-        questions = write_variants(source, folder, copies, seed)
-        out.print(f"{folder}: {questions} questions", highlight=False, markup=False)
+    questions = write_variants(source, folder, copies, seed)
+    out.print(f"{folder}: {questions} questions", highlight=False, markup=False)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main, "python -m training.variants")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from leo_drive.errors import InputError
-from leo_drive.terminal import one_line_errors
+from leo_drive.terminal import run_command
 
 from .settings import CLIPS, Limits, Settings
 
@@ -106,14 +105,7 @@ def _account(given: str) -> tuple[str, str]:
 
 def main() -> None:
     """Entry point."""
-    with one_line_errors():
-        try:
-            status = app(prog_name="python -m apps.viewer", standalone_mode=False)
-        except typer.TyperException as error:
-            raise InputError(
-                f"{error.format_message().rstrip('.')}; see python -m apps.viewer --help"
-            ) from None
-        sys.exit(status)
+    run_command(app, "python -m apps.viewer")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from leo_drive.data.mirror import MIRRORED, mirror_text
 from leo_drive.data.tables import write_table
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
-from leo_drive.terminal import one_line_errors, out, progress
+from leo_drive.terminal import named_path, out, progress, run_command
 
 JPEG_QUALITY = 95
 
@@ -140,16 +140,15 @@ def flip(source: Path, target: Path) -> None:
 
 
 def main(
-    source: Annotated[Path, typer.Argument(help="The folder with scenery/ and labels/.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where the parts go.")],
+    source: Annotated[Path, typer.Argument(parser=named_path, help="The folder with scenery/ and labels/.")],
+    folder: Annotated[Path, typer.Option("--out", parser=named_path, help="Where the parts go.")],
     hold_out: Annotated[list[str], typer.Option(help="A drive for the part val; may be repeated.")] = [],  # noqa: B006
     mirror: Annotated[bool, typer.Option("--mirror", help="Add every training segment mirrored.")] = False,
 ) -> None:
     """Split by drive, mirror, and put label maps where training looks for them."""
-    with one_line_errors():
-        for split, questions in prepare(source, folder, hold_out, mirror).items():
-            out.print(f"{folder / split}: {questions} questions", highlight=False, markup=False)
+    for split, questions in prepare(source, folder, hold_out, mirror).items():
+        out.print(f"{folder / split}: {questions} questions", highlight=False, markup=False)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main, "python datasets/lingoqa_camvid/prepare.py")

@@ -48,7 +48,8 @@ def annotate(
         typer.Option("--questions", "-q", help="A question set: a YAML file, or a ready one by its name."),
     ],
     out_dir: Annotated[
-        Path, typer.Option("--out", help="Folder for the table; one that was stopped goes on.")
+        Path,
+        typer.Option("--out", parser=named_path, help="Folder for the table; one that was stopped goes on."),
     ],
     every: Annotated[
         float | None, typer.Option(help="Seconds from window to window; the set's, or 5.", show_default=False)

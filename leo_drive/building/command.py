@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from leo_drive.errors import InputError
-from leo_drive.terminal import out, progress, spinner
+from leo_drive.terminal import named_path, out, progress, spinner
 
 _PRESETS_HELP = "leo-8b, leo-2b or leo-1b: InternVL2 of that size with SAM-L, from the hub."
 
 
 def build(
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the model; new, or empty.")],
+    out_dir: Annotated[
+        Path, typer.Option("--out", parser=named_path, help="Folder for the model; new, or empty.")
+    ],
     preset: Annotated[str | None, typer.Option(help=_PRESETS_HELP)] = None,
     internvl: Annotated[
         str | None, typer.Option(help="An InternVL 2 or 2.5 checkpoint: hub id or folder.")

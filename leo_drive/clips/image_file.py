@@ -75,6 +75,17 @@ class ImageFile:
             entry = open_archive(self.path).getinfo(self.member)
             return f"{where}:{self.member}:{entry.file_size}:{entry.CRC:08x}"
 
+    def length(self) -> int:
+        """How many bytes the image has, not read: the folder or the archive's table of contents says it.
+
+        Raises:
+            InputError: the image is not there.
+        """
+        with self._naming():
+            if self.member is None:
+                return self.path.stat().st_size
+            return open_archive(self.path).getinfo(self.member).file_size
+
     def open(self) -> IO[bytes]:
         """The image's bytes, to be closed by the caller."""
         if self.member is None:
@@ -194,7 +205,7 @@ class ImageFolder:
             for member in (plain, tail, *(head + tail for head in self._heads)):
                 if member in members:
                     return ImageFile(archive, member)
-        return ImageFile(self.archives[0], plain) if self.archives else ImageFile(self.folder / name)
+        return ImageFile(self.archives[0], plain) if self.archives else ImageFile(self.folder / files[-1])
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

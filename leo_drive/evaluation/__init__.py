@@ -5,3 +5,5 @@ MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM = 128, 300
 
 JUDGE_THRESHOLD = 0.0
 """Lingo-Judge finds an answer right above this logit."""
+LINGOQA, DRIVELM = "lingoqa", "drivelm"
+"""The benchmarks, as reports name them."""

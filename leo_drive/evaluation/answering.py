@@ -15,7 +15,7 @@ from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation import MAX_NEW_TOKENS
-from leo_drive.evaluation.partial import PartialAnswers
+from leo_drive.evaluation.partial import PartialAnswers, what_is_shown
 from leo_drive.evaluation.table import Answered, by_question
 from leo_drive.inference import Leo
 
@@ -64,16 +64,16 @@ def answer_examples(
             asked: dict[str, Sequence[str]] = {name: [qa.question for qa in example.questions]}
             if number == 0:
                 asked |= besides
-            clip = None
+            clip, shown = None, what_is_shown(example)
             for of, questions in asked.items():
-                found = kept.get(of, i)
+                found = kept.get(of, i, shown)
                 if found is None:
                     # Several calls on one clip: the model encodes it once, and an answer does not depend on
                     # what else is asked, as it may where questions share a batch.
                     clip = clip or show(clip_of(example, leo.model.config.trained_frames, source))
                     said = leo.ask(clip, questions, max_new_tokens=max_new_tokens)
                     short = [Answered(a.text, round(a.confidence, 6), not a.complete) for a in said]
-                    found = kept.keep(of, i, short)
+                    found = kept.keep(of, i, shown, short)
                 answers[of].append(found)
                 if progress:
                     progress(sum(map(len, answers.values())), every)

@@ -9,7 +9,7 @@ import typer
 
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
-from leo_drive.terminal import out, print_json, progress, spinner
+from leo_drive.terminal import named_path, out, print_json, progress, spinner
 
 CALIBRATE_EXAMPLES = (
     "Examples:\n\n"
@@ -20,9 +20,15 @@ CALIBRATE_EXAMPLES = (
 
 def calibrate(
     root: Annotated[
-        Path, typer.Option(help="A LingoQA part with closed questions that the model was not trained on.")
+        Path,
+        typer.Option(
+            parser=named_path, help="A LingoQA part with closed questions that the model was not trained on."
+        ),
     ],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for calibration.json and calibration.png.")],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", parser=named_path, help="Folder for calibration.json and calibration.png."),
+    ],
     model: Annotated[
         str, typer.Option("--model", "-m", help="A model folder; its config.json and README.md are written.")
     ],

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from leo_drive.evaluation.page import BLUE, GREY, ORANGE, figure
@@ -67,6 +68,14 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> dict[s
         "bins": bins,
         "coverage": coverage(given, right),
     }
+
+
+def table_reliability(table: pd.DataFrame) -> dict[str, Any] | None:
+    """`reliability` of the closed questions of a table; None where no answer to one has a confidence."""
+    rows = table[table["truth"].notna() & table["confidence"].notna()]
+    if not len(rows):
+        return None
+    return reliability(list(rows["confidence"]), [bool(c) for c in rows["correct"]])
 
 
 def coverage(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:

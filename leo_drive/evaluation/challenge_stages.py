@@ -13,6 +13,7 @@ from leo_drive.evaluation.bootstrap import Metric, interval
 from leo_drive.evaluation.challenge import STAGES
 from leo_drive.evaluation.page import Section, table_html, text_html, with_interval
 from leo_drive.evaluation.scores import NAMES
+from leo_drive.terminal import print_table
 
 _LANGUAGE = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 _SCORED_BY = {"accuracy": ("accuracy",), "match": ("match_f1",), "language": _LANGUAGE}
@@ -59,7 +60,7 @@ def print_stages(report: Mapping[str, Any], console: Console) -> None:
         table = Table("times 100", *stages)
         for row in _rows(stages, intervals=console.width >= _ROOM):
             table.add_row(*row)
-        console.print(table)
+        print_table(table, console)
 
 
 def stages_section(report: Mapping[str, Any]) -> Section:

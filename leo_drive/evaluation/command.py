@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leo_drive.errors import InputError, LeoDriveError
-from leo_drive.evaluation import MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM
+from leo_drive.evaluation import DRIVELM, LINGOQA, MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM
 from leo_drive.evaluation.calibrate_command import CALIBRATE_EXAMPLES, calibrate
 from leo_drive.files import writable_folder
-from leo_drive.terminal import complain, out, print_json, progress, spinner
+from leo_drive.terminal import complain, named_path, out, print_json, progress, spinner
 
 if TYPE_CHECKING:
     from leo_drive.evaluation.judge import LingoJudge
@@ -33,7 +33,8 @@ LengthOption = Annotated[
     int, typer.Option("--max-new-tokens", help="Most tokens of an answer, its end included.", min=1)
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder for the answers, report.json and report.html.")
+    Path,
+    typer.Option("--out", parser=named_path, help="Folder for the answers, report.json and report.html."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -53,12 +54,18 @@ _FILES = "predictions.csv, questions.csv, report.json and report.html"
 )
 def evaluate_lingoqa(
     context: typer.Context,
-    root: Annotated[Path, typer.Option(help="A LingoQA part: the folder with val.parquet or train.parquet.")],
+    root: Annotated[
+        Path,
+        typer.Option(parser=named_path, help="A LingoQA part: the folder with val.parquet or train.parquet."),
+    ],
     out_dir: OutOption,
     model: ModelOption = "nano",
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Score these answers (question_id, segment_id, answer) instead of a model's."),
+        typer.Option(
+            parser=named_path,
+            help="Score these answers (question_id, segment_id, answer) instead of a model's.",
+        ),
     ] = None,
     judge: Annotated[
         str | None,
@@ -94,7 +101,7 @@ def evaluate_lingoqa(
     """
     from leo_drive.data.lingoqa import read_part
     from leo_drive.evaluation.extras import Confidence, Consistency, Robustness, print_extras
-    from leo_drive.evaluation.report import print_report
+    from leo_drive.evaluation.report import folder_for, print_report
 
     # All that can be wrong before the model loads.
     if predictions is not None:
@@ -103,7 +110,7 @@ def evaluate_lingoqa(
 
         _check_needs_no_model(context)
         check_apart(predictions, out_dir, RESULTS)
-    writable_folder(out_dir)
+    folder_for(out_dir, LINGOQA)
     with spinner(f"reading {root}"):
         read_part(root)
     if predictions is not None:
@@ -153,12 +160,17 @@ def evaluate_lingoqa(
 def evaluate_drivelm(
     context: typer.Context,
     root: Annotated[
-        Path, typer.Option(help="DriveLM's JSON file, or its folder; the challenge's test_eval.json as well.")
+        Path,
+        typer.Option(
+            parser=named_path,
+            help="DriveLM's JSON file, or its folder; the challenge's test_eval.json as well.",
+        ),
     ],
     out_dir: OutOption,
     model: ModelOption = "nano",
     predictions: Annotated[
-        Path | None, typer.Option(help="Score these answers (output.json) instead of a model's.")
+        Path | None,
+        typer.Option(parser=named_path, help="Score these answers (output.json) instead of a model's."),
     ] = None,
     camera: Annotated[
         list[str] | None,
@@ -167,7 +179,8 @@ def evaluate_drivelm(
     nuscenes: Annotated[
         Path | None,
         typer.Option(
-            help="The folder or archive that holds samples/ or val_data/; by default beside the JSON file."
+            parser=named_path,
+            help="The folder or archive that holds samples/ or val_data/; by default beside the JSON file.",
         ),
     ] = None,
     blind: BlindOption = True,
@@ -182,11 +195,11 @@ def evaluate_drivelm(
     """
     from leo_drive.evaluation.challenge import read_challenge
     from leo_drive.evaluation.challenge_stages import print_stages
-    from leo_drive.evaluation.report import print_scores
+    from leo_drive.evaluation.report import folder_for, print_scores
 
     if predictions is not None:
         _check_needs_no_model(context)
-    writable_folder(out_dir)
+    folder_for(out_dir, DRIVELM)
     with spinner(f"reading {root}"):
         challenge = read_challenge(root, nuscenes, camera)
     if predictions is None:
@@ -215,11 +228,22 @@ def evaluate_drivelm(
     epilog="Example:\n\nleo-drive evaluate compare runs/before runs/after --out runs/after-before",
 )
 def evaluate_compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="An evaluation's folder.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same part.", show_default=False)],
+    a: Annotated[
+        Path,
+        typer.Argument(metavar="A", parser=named_path, help="An evaluation's folder.", show_default=False),
+    ],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="B", parser=named_path, help="Another, of the same part.", show_default=False),
+    ],
     out_dir: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the comparison; B/compare by default.", show_default=False),
+        typer.Option(
+            "--out",
+            parser=named_path,
+            help="Folder for the comparison; B/compare by default.",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -23,7 +23,9 @@ from rich.table import Table
 
 from leo_drive.errors import InputError, some
 from leo_drive.evaluation import JUDGE_THRESHOLD
-from leo_drive.evaluation.bootstrap import paired
+from leo_drive.evaluation.bootstrap import Metric, paired
+from leo_drive.evaluation.calibration import table_reliability
+from leo_drive.evaluation.closed import balanced_accuracy, closed_rows
 from leo_drive.evaluation.compare_extras import only_in_one, side_by_side, side_by_side_section
 from leo_drive.evaluation.page import (
     Section,
@@ -39,6 +41,7 @@ from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
 from leo_drive.evaluation.scores import NAMES, measure
 from leo_drive.evaluation.table import csv_text, read_table
+from leo_drive.terminal import print_table
 
 CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"
 _SHOWN = 40
@@ -60,7 +63,8 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
         questions (that both have), only_a and only_b (how many just one has), scores (of each: a, b,
         difference, interval, and where it is right or wrong by question: only_a_right, only_b_right,
         mcnemar_p), missing (of scores that cannot be compared, why), changed (how many answers),
-        extras (see `side_by_side`), and of DriveLM counted: how many questions count in both, a alone and b
+        kinds (of closed questions, the same of each one's balanced accuracy), extras (see `side_by_side`),
+        and of DriveLM counted: how many questions count in both, a alone and b
         alone.
 
     Raises:
@@ -75,6 +79,10 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     if not common:
         raise InputError(f"{b}: has no question in common with {a}")
     first, second = (table.loc[common].reset_index(drop=True) for table in tables)
+    # Of the reports' own entries only this one can be over fewer questions than the other side's.
+    for report, table in zip(reports, (first, second), strict=True):
+        if report.get("confidence"):
+            report["confidence"] = table_reliability(table)
     scores, missing = _scores(first, second, reports[0]["benchmark"])
     judges = [report["settings"].get("judge_hash") for report in reports]
     if "lingo_judge" in scores and judges[0] != judges[1]:
@@ -96,6 +104,7 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             "scores": scores,
             "missing": missing,
             "changed": len(changed),
+            "kinds": _kinds(first, second) if reports[0].get("closed") else {},
             "extras": side_by_side(*reports),
             **({"counted": _counted(first, second)} if COUNTS in first else {}),
             **({"command": command} if command else {}),
@@ -134,7 +143,7 @@ def print_comparison(found: Mapping[str, Any], console: Console) -> None:
     table = Table(*_COLUMNS)
     for row in _rows(found):
         table.add_row(*map(escape, row))
-    console.print(table)
+    print_table(table, console)
     console.print(_summary(found), highlight=False, markup=False)
 
 
@@ -158,8 +167,8 @@ def _check_comparable(a: Path, b: Path, of_a: Mapping[str, Any], of_b: Mapping[s
         raise InputError(f"{b}: is an evaluation on {of_b['benchmark']}, {a} one on {of_a['benchmark']}")
     if of_a["part_hash"] != of_b["part_hash"]:
         raise InputError(
-            f"{b}: answers another part ({of_b['part']}, {of_b['part_hash']}) than {a} ({of_a['part']}, "
-            f"{of_a['part_hash']}); evaluate both on the same questions"
+            f"{b}: answers another part, or one with other kinds ({of_b['part']}, {of_b['part_hash']}), "
+            f"than {a} ({of_a['part']}, {of_a['part_hash']}); evaluate both on the same questions"
         )
 
 
@@ -182,13 +191,7 @@ def _scores(
         if name not in b.metrics:
             missing.setdefault(name, "B has none")
             continue
-        difference, ends = paired(metric, b.metrics[name], segments)
-        scores[name] = {
-            "a": metric.value,
-            "b": b.metrics[name].value,
-            "difference": difference,
-            "interval": ends,
-        }
+        scores[name] = _compared(metric, b.metrics[name], segments)
     missing |= {name: "A has none" for name in b.metrics if name not in a.metrics}
     for name, column in _BINARY.items():
         if name in scores:
@@ -267,9 +270,7 @@ def _rows(found: Mapping[str, Any]) -> list[list[str]]:
         rows.append(
             [
                 NAMES[name],
-                *(hundredths(score[key]) for key in ("a", "b")),
-                f"{100 * score['difference']:+.1f}",
-                between(score["interval"]),
+                *_cells(score),
                 str(score.get("only_a_right", "")),
                 str(score.get("only_b_right", "")),
                 "" if p is None else f"{p:.3g}",
@@ -296,8 +297,8 @@ def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.Data
             + table_html(_COLUMNS, _rows(found)) + _plot(found) + text_html(_summary(found), "faint"),
         )
     ]  # fmt: skip
-    if both := _kinds(*reports):
-        sections.append(Section("Closed questions by kind", both))
+    if found["kinds"]:
+        sections.append(Section("Closed questions by kind", _kinds_table(found["kinds"])))
     if extras := side_by_side_section(found["extras"], only_in_one(*reports)):
         sections.append(extras)
     columns = ["change", "question", "references", "answer_a", "answer_b"]
@@ -317,14 +318,31 @@ def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.Data
     )
 
 
-def _kinds(of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> str:
-    a, b = ((report.get("closed") or {}).get("kinds", {}) for report in (of_a, of_b))
-    rows = [
-        [kind, hundredths(a[kind]["balanced_accuracy"]), hundredths(b[kind]["balanced_accuracy"]),
-         f"{100 * (b[kind]['balanced_accuracy'] - a[kind]['balanced_accuracy']):+.1f}"]
-        for kind in a if kind in b
-    ]  # fmt: skip
-    return table_html(["kind, balanced accuracy", "A", "B", "B - A"], rows) if rows else ""
+def _kinds(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    found = {}
+    for kind, rows in closed_rows(first).groupby("kind"):
+        a, b = balanced_accuracy(rows), balanced_accuracy(second.loc[rows.index])
+        found[str(kind)] = {"questions": len(rows), **_compared(a, b, list(rows["segment_id"]))}
+    return found
+
+
+def _compared(a: Metric, b: Metric, segments: Sequence[str]) -> dict[str, Any]:
+    difference, ends = paired(a, b, segments)
+    return {"a": a.value, "b": b.value, "difference": difference, "interval": ends}
+
+
+def _kinds_table(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    columns = ["kind, balanced accuracy", "questions", "A", "B", "B - A", "95 % interval"]
+    rows = [[kind, str(score["questions"]), *_cells(score)] for kind, score in kinds.items()]
+    return table_html(columns, rows)
+
+
+def _cells(score: Mapping[str, Any]) -> list[str]:
+    return [
+        *(hundredths(score[key]) for key in ("a", "b")),
+        f"{100 * score['difference']:+.1f}",
+        between(score["interval"]),
+    ]
 
 
 def _plot(found: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from leo_drive.data.kinds import YES_NO
 from leo_drive.evaluation.bootstrap import Metric, interval, ratio, share
 from leo_drive.evaluation.page import with_interval
 from leo_drive.evaluation.table import Answered
+from leo_drive.terminal import print_table
 from leo_drive.yaml_files import read_yaml
 
 WORDINGS = Path(__file__).parent.parent / "assets" / "consistency.yaml"
@@ -199,7 +200,7 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
             _shown(unread / pairs if pairs else None),
             style="bold" if group is found else "",
         )
-    console.print(table)
+    print_table(table, console)
     console.print("unread: an answer of the pair could not be told; not counted", highlight=False)
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from leo_drive.data.documents import read_json
 from leo_drive.data.drivelm import ARCHIVES
 from leo_drive.errors import InputError
-from leo_drive.evaluation import MAX_NEW_TOKENS_DRIVELM
+from leo_drive.evaluation import DRIVELM, MAX_NEW_TOKENS_DRIVELM
 from leo_drive.evaluation.answering import (
     Progress,
     Show,
@@ -36,7 +36,7 @@ from leo_drive.evaluation.notes import cut_short
 from leo_drive.evaluation.page import Section, page, table_html
 from leo_drive.evaluation.partial import kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, check_apart, file_hash, match
-from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
+from leo_drive.evaluation.report import PAGE, REPORT, folder_for, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
 from leo_drive.evaluation.table import QUESTIONS, Answered, fingerprint, question_table, to_csv
@@ -88,7 +88,7 @@ def evaluate_challenge(
         str(challenge.path),
         f"put {ARCHIVES} beside it, or say with --nuscenes where they are",
     )
-    out.mkdir(parents=True, exist_ok=True)
+    folder_for(out, DRIVELM)
     about = what_answers_depend_on(leo, challenge.examples, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         name = challenge.path.stem
@@ -130,7 +130,7 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         doubled=list(dict.fromkeys(doubled)),
         of_doubled="the last counts",
     )
-    out.mkdir(parents=True, exist_ok=True)
+    folder_for(out, DRIVELM)
     made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(challenge, {SIGHTED: matching.table}, made_by, out, predictions.name, command, matching)
 
@@ -147,7 +147,7 @@ def _finish(
     tables = {name: _scored(challenge, table) for name, table in tables.items()}
     table = tables[SIGHTED]
     report: dict[str, Any] = {
-        "benchmark": "drivelm",
+        "benchmark": DRIVELM,
         "model": model,
         "part": str(challenge.path),
         "part_hash": fingerprint(challenge.examples),
@@ -159,8 +159,8 @@ def _finish(
     }
     tokenizer = None
     if challenge.answered:
-        measured = measure(table, "drivelm")
-        blind = measure(tables[BLIND], "drivelm") if BLIND in tables else None
+        measured = measure(table, DRIVELM)
+        blind = measure(tables[BLIND], DRIVELM) if BLIND in tables else None
         report["scores"] = measured.as_dict(table, blind)
         tokenizer = measured.tokenizer
         report["stages"] = by_stage(table, measured.metrics)

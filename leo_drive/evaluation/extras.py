@@ -17,7 +17,7 @@ from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show, grey_clip
-from leo_drive.evaluation.calibration import reliability, reliability_figure
+from leo_drive.evaluation.calibration import reliability_figure, table_reliability
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
 from leo_drive.evaluation.corruptions import LEAST_FRAMES, STRENGTHS
 from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED, Answers
@@ -87,11 +87,9 @@ class Confidence:
         return {}
 
     def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any] | None, list[Section]]:
-        table = answers.tables[SIGHTED]
-        rows = table[table["truth"].notna() & table["confidence"].notna()]
-        if not len(rows):
+        found = table_reliability(answers.tables[SIGHTED])
+        if found is None:
             return None, []
-        found = reliability(list(rows["confidence"]), [bool(c) for c in rows["correct"]])
         html = text_html(
             f"Expected calibration error {found['ece']:.3f} over {found['answers']} answers to closed "
             f"questions: mean confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. "

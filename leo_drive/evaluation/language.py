@@ -33,7 +33,7 @@ PTB, WORDS = "PTB", "words"
 
 NO_JAVA = "needs Java (java on the PATH), which is not here"
 _PATIENCE = 60  # seconds
-NO_WORDS = "no reference answer has a word"
+NO_CIDER = "needs two questions, and a reference with a word"
 
 _WORD = re.compile(r"\w+(?:['’.,:-]\w+)*")
 _ORDERS = 4
@@ -118,8 +118,11 @@ def bleu(tokens: Tokens, order: int = _ORDERS) -> Metric:
 
 
 def cider(tokens: Tokens) -> Metric | None:
-    """Mean CIDEr, about 0 to 10; None where no reference has a word. Rarity is that of all references."""
-    if not any(reference for of_question in tokens.references for reference in of_question):
+    """Mean CIDEr, about 0 to 10. Rarity is that of all references.
+
+    None where no reference has a word, and of a single question, all of whose words are in every reference.
+    """
+    if len(tokens.answers) < 2 or not any(words for of_one in tokens.references for words in of_one):
         return None
     return share(list(Cider().compute_score(*_by_number(tokens))[1]))
 

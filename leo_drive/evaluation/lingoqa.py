@@ -19,7 +19,7 @@ from PIL import Image
 from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
-from leo_drive.evaluation import MAX_NEW_TOKENS
+from leo_drive.evaluation import LINGOQA, MAX_NEW_TOKENS
 from leo_drive.evaluation.answering import (
     Progress,
     Show,
@@ -43,7 +43,7 @@ from leo_drive.evaluation.predictions import (
     match,
     read_predictions,
 )
-from leo_drive.evaluation.report import PAGE, REPORT, now, plain, settings, write, write_json
+from leo_drive.evaluation.report import PAGE, REPORT, folder_for, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import GAINS, measure
 from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
 from leo_drive.evaluation.table import (
@@ -170,7 +170,7 @@ def evaluate_part(
     read = _read(part)
     asked = [asked_once(example) for example in read.examples]
     check_pictures(asked, str(part))
-    out.mkdir(parents=True, exist_ok=True)
+    folder_for(out, LINGOQA)
     about = what_answers_depend_on(leo, asked, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         frames = min(leo.model.config.trained_frames, max(len(example.pictures) for example in asked))
@@ -217,7 +217,7 @@ def evaluate_predictions(
     check_apart(predictions, out, RESULTS)
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
-    out.mkdir(parents=True, exist_ok=True)
+    folder_for(out, LINGOQA)
     made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(
         read,
@@ -259,7 +259,7 @@ def _finish(
             said = as_the_scorer_reads(list(rows["answer"]))
             rows["judge"] = judge.scores(list(rows["question"]), list(rows["references"]), said)
     report: dict[str, Any] = {
-        "benchmark": "lingoqa",
+        "benchmark": LINGOQA,
         "model": model,
         "part": str(read.path),
         "part_hash": fingerprint(read.examples),

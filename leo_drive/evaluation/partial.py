@@ -38,7 +38,8 @@ def kept_answers(path: Path, about: dict[str, str]) -> Iterator[PartialAnswers]:
 class PartialAnswers:
     """A file with a line of JSON a clip, the first one about the model and the questions.
 
-    Answers that are in it are not asked for again. It belongs to one model and one list of questions.
+    Answers that are in it are not asked for again, unless a clip's pictures have changed since. It belongs to
+    one model and one list of questions.
 
     Args:
         path: the file, made if it is not there. A last line that was cut off is asked for again.
@@ -50,28 +51,32 @@ class PartialAnswers:
 
     def __init__(self, path: Path, about: dict[str, str]) -> None:
         self.path = path
-        self._answers: dict[tuple[str, int], list[Answered]] = {}
+        self._answers: dict[tuple[str, int, str], list[Answered]] = {}
         lines = self._whole_lines()
         if lines:
             self._check(lines[0], about)
             for line in lines[1:]:
-                self._answers[line["pass"], line["clip"]] = line["answers"]
+                self._answers[line["pass"], line["clip"], line["shown"]] = line["answers"]
         else:
             path.write_text(json.dumps(about) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, name: str, clip: int) -> list[Answered] | None:
-        """The answers of a pass for a clip, or None when they are not in the file."""
-        return self._answers.get((name, clip))
+    def get(self, name: str, clip: int, shown: str) -> list[Answered] | None:
+        """The answers of a pass for a clip, or None when they are not in the file.
 
-    def keep(self, name: str, clip: int, answers: list[Answered]) -> list[Answered]:
+        Args:
+            shown: of `what_is_shown`.
+        """
+        return self._answers.get((name, clip, shown))
+
+    def keep(self, name: str, clip: int, shown: str, answers: list[Answered]) -> list[Answered]:
         """Write the answers of a pass for a clip, and return them."""
         said = [[answer.text, answer.confidence, answer.cut] for answer in answers]
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"pass": name, "clip": clip, "answers": said}) + "\n")
-        self._answers[name, clip] = answers
+            file.write(json.dumps({"pass": name, "clip": clip, "shown": shown, "answers": said}) + "\n")
+        self._answers[name, clip, shown] = answers
         return answers
 
     def _whole_lines(self) -> list[dict[str, Any]]:
@@ -85,7 +90,8 @@ class PartialAnswers:
             lines = [dict(json.loads(line)) for line in whole.splitlines()]
             for line in lines[1:]:
                 said = [Answered(text, float(sure), bool(cut)) for text, sure, cut in line["answers"]]
-                line |= {"pass": str(line["pass"]), "clip": int(line["clip"]), "answers": said}
+                of = {"pass": str(line["pass"]), "clip": int(line["clip"]), "shown": str(line["shown"])}
+                line |= {**of, "answers": said}
             return lines
         except (ValueError, TypeError, KeyError):
             raise InputError(f"{self.path}: damaged; remove it to start over") from None
@@ -113,6 +119,16 @@ def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens
         "questions": asked.hexdigest()[:12],
         "max_new_tokens": str(max_new_tokens),
     }
+
+
+def what_is_shown(example: Example) -> str:
+    """A clip's pictures as a short fingerprint, of their lengths: none is read for it.
+
+    Raises:
+        InputError: a picture is not there.
+    """
+    lengths = " ".join(str(picture.length()) for picture in example.pictures)
+    return hashlib.blake2s(lengths.encode()).hexdigest()[:12]
 
 
 def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:

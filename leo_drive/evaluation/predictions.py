@@ -75,7 +75,7 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
         InputError: no such file, no table, no answers, a column that is missing, a row with more cells than
             columns or without an id, or a confidence that is none.
     """
-    _refuse_other_separators(path)
+    _refuse_what_pandas_reads_otherwise(path)
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except pd.errors.EmptyDataError:
@@ -115,11 +115,15 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
     return dict(answers)
 
 
-def _refuse_other_separators(path: Path) -> None:
-    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+def _refuse_what_pandas_reads_otherwise(path: Path) -> None:
+    with suppress(OSError), path.open("rb") as file:
         header = file.readline()
-        for separator, name in ((";", "semicolons"), ("\t", "tabs")):
-            if separator in header and "," not in header:
+        for number, line in enumerate((header, *file), start=1):
+            if b"\0" in line:
+                # pandas ends a cell there.
+                raise InputError(f"{path}: line {number}: has a NUL byte; write the file as UTF-8 text")
+        for separator, name in ((b";", "semicolons"), (b"\t", "tabs")):
+            if separator in header and b"," not in header:
                 raise InputError(f"{path}: {name} between the columns; LingoQA's scorer reads commas")
 
 

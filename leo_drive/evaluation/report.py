@@ -18,7 +18,8 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
 from leo_drive.evaluation.page import hundredths
 from leo_drive.evaluation.scores import score_rows, what_is_missing
-from leo_drive.files import replacing
+from leo_drive.files import replacing, writable_folder
+from leo_drive.terminal import print_table
 
 REPORT, PAGE = "report.json", "report.html"
 _PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalcap")
@@ -40,7 +41,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         for kind, score in closed["kinds"].items():
             table.add_row(*_row(escape(kind), score, blind and blind["kinds"][kind]))
         table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
-        console.print(table)
+        print_table(table, console)
         console.print(
             f"times 100; kinds {report['kinds']}; unread: could not be told, counted as wrong",
             highlight=False,
@@ -54,7 +55,7 @@ def print_scores(report: Mapping[str, Any], console: Console) -> None:
     table = Table(*columns)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    print_table(table, console)
     for line in (*what_is_missing(report), *report.get("notes", [])):
         console.print(line, highlight=False, markup=False)
 
@@ -94,6 +95,22 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     if not isinstance(report, dict) or not {"benchmark", "part_hash", "scores"} <= report.keys():
         raise InputError(f"{path}: of another version of leo-drive; evaluate again")
     return report
+
+
+def folder_for(out: Path, benchmark: str) -> Path:
+    """The folder `out`, made if it is not there, for an evaluation on a benchmark.
+
+    Raises:
+        InputError: it cannot be written to, or has an evaluation on another one, whose files would stay.
+    """
+    folder = writable_folder(out)
+    try:
+        other = read_report(folder)["benchmark"]
+    except InputError:  # there is none, or one whose cure is to evaluate again
+        return folder
+    if other != benchmark:
+        raise InputError(f"{folder}: has an evaluation on {other}; choose another --out for {benchmark}")
+    return folder
 
 
 def write(path: Path, text: str) -> None:

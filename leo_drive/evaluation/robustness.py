@@ -20,6 +20,7 @@ from leo_drive.evaluation.bootstrap import interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows, score_table
 from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
 from leo_drive.evaluation.page import GREY, INK, figure, with_interval
+from leo_drive.terminal import print_table
 
 LAST_FRAME = "last_frame"
 ALL = "all"
@@ -169,7 +170,7 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
         numbers = [cell(c["balanced_accuracy"], c["interval"]) for c in cells]
         kept = cells[-1]["kept"]
         table.add_row(name, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
-    console.print(table)
+    print_table(table, console)
     console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
     if found.get("unchanged"):
         console.print(unchanged(found), highlight=False)
@@ -192,7 +193,7 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
             cell(row["temporal_gain"], ends["temporal_gain"], "+"),
             style=style,
         )
-    console.print(gains)
+    print_table(gains, console)
 
 
 def unchanged(found: Mapping[str, Any]) -> str:

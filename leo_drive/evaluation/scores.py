@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leo_drive.evaluation import JUDGE_THRESHOLD
+from leo_drive.evaluation import DRIVELM, JUDGE_THRESHOLD, LINGOQA
 from leo_drive.evaluation.bootstrap import Metric, interval, share
 from leo_drive.evaluation.closed import balanced_accuracy
-from leo_drive.evaluation.language import NO_WORDS, bleu, cider, find_java, meteor, rouge_l, tokenize
+from leo_drive.evaluation.language import NO_CIDER, bleu, cider, find_java, meteor, rouge_l, tokenize
 from leo_drive.evaluation.page import between, hundredths
 
 NAMES = {
@@ -92,7 +92,7 @@ class Measured:
         return known | {name: {"score": None, "missing": why} for name, why in self.missing.items()}
 
 
-def measure(table: pd.DataFrame, benchmark: str = "lingoqa") -> Measured:
+def measure(table: pd.DataFrame, benchmark: str = LINGOQA) -> Measured:
     """The scores of a benchmark on its table.
 
     Args:
@@ -102,7 +102,7 @@ def measure(table: pd.DataFrame, benchmark: str = "lingoqa") -> Measured:
     Raises:
         LeoDriveError: a Java program broke off.
     """
-    return _drivelm(table) if benchmark == "drivelm" else _lingoqa(table)
+    return _drivelm(table) if benchmark == DRIVELM else _lingoqa(table)
 
 
 def _lingoqa(table: pd.DataFrame) -> Measured:
@@ -117,7 +117,7 @@ def _lingoqa(table: pd.DataFrame) -> Measured:
     tokens = tokenize(list(table["answer"]), list(table["references"]))
     metrics["bleu_4"] = bleu(tokens)
     _add(metrics, missing, "meteor", meteor(tokens), find_java()[1])
-    _add(metrics, missing, "cider", cider(tokens), NO_WORDS)
+    _add(metrics, missing, "cider", cider(tokens), NO_CIDER)
     return Measured(metrics, missing, tokens.tokenizer)
 
 
@@ -140,7 +140,7 @@ def _drivelm(table: pd.DataFrame) -> Measured:
             metrics[f"bleu_{order}"] = _spread(bleu(tokens, order), spoken)
         metrics["rouge_l"] = _spread(rouge_l(tokens), spoken)
         of_cider = cider(tokens)
-        _add(metrics, missing, "cider", of_cider and _spread(of_cider, spoken), NO_WORDS)
+        _add(metrics, missing, "cider", of_cider and _spread(of_cider, spoken), NO_CIDER)
     else:
         missing |= dict.fromkeys(("bleu_4", "rouge_l", "cider"), "no question of this sort counts")
     return Measured(metrics, missing, tokens.tokenizer)

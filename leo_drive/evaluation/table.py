@@ -110,12 +110,14 @@ def part_of(question: str) -> str:
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """A part's questions with their references, and the names of its pictures, as a short hash."""
+    """A part's questions with their references and kinds, and its pictures' names, as a short hash."""
     made = hashlib.blake2s()
     for example in examples:
         pictures = [p.member or p.path.name for p in example.pictures]
         lines = [[example.example_id, *pictures]]
-        lines += [[qa.question_id, qa.question, qa.answer, qa.value or ""] for qa in example.questions]
+        for qa in example.questions:
+            closed = (qa.kind or "", qa.value or "", *(qa.choices or ()))
+            lines.append([qa.question_id, qa.question, qa.answer, *closed])
         made.update(json.dumps(lines).encode())
     return made.hexdigest()[:12]
 

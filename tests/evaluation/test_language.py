@@ -97,5 +97,8 @@ def test_a_java_that_does_not_run_is_none(monkeypatch, tmp_path):
 def test_whole_and_nothing():
     same = language.Tokens(["a b c d e"], [["a b c d e", "x"]], WORDS)
     assert bleu(same).value == pytest.approx(1) and rouge_l(same).value == 1
-    assert cider(language.Tokens(["a"], [["", ""]], WORDS)) is None
+    assert cider(language.Tokens(["a", "b"], [["", ""], [""]], WORDS)) is None
+    # Of a single question every word is in all references, and all would be worth nothing.
+    assert cider(same) is None
+    assert cider(language.Tokens(["a b", "c d"], [["a b"], ["c d"]], WORDS)).value > 0
     assert np.isclose(bleu(language.Tokens(["x y z w"], [["a b c d"]], WORDS)).value, 0)

@@ -20,6 +20,7 @@ from leo_drive.files import locked, writable_folder
 from leo_drive.inference import Leo
 from leo_drive.inference.prefix import compute_prefix
 from tests.data.pictures import jpeg, write
+from tests.evaluation.challenge_case import write_root
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 from tests.model.tiny import tiny_leo
 
@@ -132,6 +133,31 @@ def test_other_questions_are_refused(part, tmp_path):
         evaluate_part(leo(), part, tmp_path / "out")
 
 
+def test_a_clip_whose_pictures_have_changed_is_asked_about_again(part, tmp_path):
+    images = unpack(part)
+    stopped_run(part, tmp_path / "out")
+    (part / "images/val/0/2.jpg").write_bytes(images["val/5/2.jpg"] + bytes(8))
+    goes_on = leo()
+    report = evaluate_part(goes_on, part, tmp_path / "out")
+    assert goes_on.clips == 2 * SEGMENTS - 1
+    assert evaluate_part(leo(), part, tmp_path / "whole")["scores"] == report["scores"]
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
+def test_the_folder_of_another_benchmark_is_left_alone(part, tmp_path, run):
+    answers, out = tmp_path / "answers.csv", tmp_path / "out"
+    right_answers().to_csv(answers, index=False)
+    evaluate_predictions(part, answers, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    status, _, err = run("evaluate", "drivelm", "--root", write_root(tmp_path), "--out", out)
+    assert status == 2 and "has an evaluation on lingoqa; choose another --out for drivelm" in err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    # A report that cannot be read is in nobody's way.
+    (out / "report.json").write_text("{")
+    evaluate_predictions(part, answers, out)
+    assert (out / "report.json").read_bytes() == before["report.json"]
+
+
 def test_a_damaged_file_of_answers_is_named(part, tmp_path):
     stopped_run(part, tmp_path / "out")
     (tmp_path / "out" / PARTIAL).write_text("oops\n")
@@ -179,10 +205,16 @@ def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):
     assert {p.name for p in out.iterdir()} == {*FILES, "notes.txt"} - {"predictions_blind.csv"}
 
 
-def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
+def unpack(part):
+    """The part's images as files, by name, as they would be in its archive."""
     images = {f"val/{s}/{i}.jpg": jpeg(20 * s + 10 * i) for s in range(SEGMENTS) for i in range(3)}
     (part / "images.zip").unlink()
     write(part / "images", images)
+    return images
+
+
+def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
+    unpack(part)
     for name in ("4/2", "5/0"):
         (part / f"images/val/{name}.jpg").unlink()
     model = leo()
@@ -192,9 +224,7 @@ def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
 
 
 def test_a_damaged_image_keeps_the_answers_so_far(part, tmp_path):
-    images = {f"val/{s}/{i}.jpg": jpeg(20 * s + 10 * i) for s in range(SEGMENTS) for i in range(3)}
-    (part / "images.zip").unlink()
-    write(part / "images", images)
+    images = unpack(part)
     whole = evaluate_part(leo(), part, tmp_path / "whole")
     damaged = part / "images/val/4/2.jpg"
     damaged.write_bytes(b"no")
@@ -268,6 +298,10 @@ def test_the_report_for_people(part, tmp_path):
         numbers = (score["accuracy"], score["balanced_accuracy"], score["unread"])
         shown_numbers = [f"{100 * n:.1f}" for n in (*numbers, blind[kind]["balanced_accuracy"])]
         assert re.findall(r"\d+\.\d+", row) == shown_numbers, row
+    narrow = Console(width=40)
+    with narrow.capture() as shown:
+        print_report(report, narrow)
+    assert set(re.findall(r"\d+\.\d+", shown.get())) == set(re.findall(r"\d+\.\d+", text))
     with console.capture() as shown:
         print_report({**report, "closed": None}, console)
     assert "none of its questions is closed" in shown.get()

@@ -11,6 +11,7 @@ import pytest
 from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.errors import InputError
 from leo_drive.evaluation.compare import compare
+from leo_drive.evaluation.extras import Confidence
 from leo_drive.evaluation.lingoqa import evaluate_predictions
 from leo_drive.evaluation.table import read_table
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
@@ -31,7 +32,8 @@ def scored(part, tmp_path_factory):
         for row, answer in dict(changes).items():
             answers.loc[row, "answer"] = answer
         answers.assign(**columns).to_csv(folder / "answers.csv", index=False, lineterminator="\r\n")
-        return evaluate_predictions(part, folder / "answers.csv", folder / "out"), folder / "out"
+        made = evaluate_predictions(part, folder / "answers.csv", folder / "out", extras=[Confidence()])
+        return made, folder / "out"
 
     return run
 
@@ -74,6 +76,23 @@ def test_comparing(scored, tmp_path):
     assert same["changed"] == 0 and same["scores"]["bleu_4"]["difference"] == 0
 
 
+def test_kinds_and_confidence_are_compared_over_the_questions_of_both(part, scored, tmp_path):
+    last = 3 * SEGMENTS - 3
+    report, a = scored("whole", {last: "Perhaps."}, confidence=[0.9] * last + [0.1] * 3)
+    answers = right_answers().head(last).assign(confidence=0.5)
+    answers.to_csv(tmp_path / "answers.csv", index=False)
+    evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / "b", extras=[Confidence()])
+    found = compare(a, tmp_path / "b", tmp_path)
+    assert found["questions"] == last and found["only_a"] == 3
+    assert report["closed"]["kinds"].keys() == found["kinds"].keys() and report["closed"]["accuracy"] < 1
+    for score in found["kinds"].values():
+        assert score == {"questions": SEGMENTS - 1, "a": 1, "b": 1, "difference": 0, "interval": [0, 0]}
+    rows = {row["name"]: row for row in found["extras"]["confidence"]}
+    assert rows["mean confidence"]["a"] == pytest.approx(0.9)
+    assert rows["accuracy"]["a"] == rows["accuracy"]["b"] == 1
+    assert rows["expected calibration error (less is better)"]["b"] == pytest.approx(0.5)
+
+
 def test_line_breaks_of_every_sort_in_answers(scored, tmp_path):
     _, a = scored("breaks", {0: "Yes.\rNo.", 3: "Yes.\r\nA car.", 6: "\r"})
     said = list(read_table(a)["answer"])
@@ -114,7 +133,14 @@ def test_what_cannot_be_compared(scored, part, tmp_path):
     table.to_parquet(other / "val.parquet")
     right_answers().to_csv(tmp_path / "answers.csv", index=False)
     evaluate_predictions(other, tmp_path / "answers.csv", tmp_path / "b")
-    with pytest.raises(InputError, match=r"answers another part .*evaluate both on the same questions"):
+    with pytest.raises(InputError, match=r"answers another part, .*evaluate both on the same questions"):
+        compare(a, tmp_path / "b", tmp_path)
+    kinds = [("0-0", "lead", "no", ["yes", "no"]), ("1-0", "ahead", "yes", ["yes", "no"])]
+    names = ["question_id", "kind", "value", "choices"]
+    pd.DataFrame(kinds, columns=names).to_parquet(other / "val_kinds.parquet")
+    write_part(other)
+    evaluate_predictions(other, tmp_path / "answers.csv", tmp_path / "b")
+    with pytest.raises(InputError, match=r"answers another part, or one with other kinds"):
         compare(a, tmp_path / "b", tmp_path)
     pd.concat([right_answers(), right_answers().head(2)]).to_csv(tmp_path / "twice.csv", index=False)
     evaluate_predictions(part, tmp_path / "twice.csv", tmp_path / "twice")
@@ -137,6 +163,7 @@ def test_what_cannot_be_compared(scored, part, tmp_path):
         ("question_id,segment_id,answer\n0-0,segment0,Yes.,\n", "no comma at a row's end"),
         ("question_id;segment_id;answer\n0-0;segment0;Yes, one.\n", "semicolons between the columns; Ling"),
         ("question_id\tsegment_id\tanswer\n0-0\tsegment0\tYes.\n", "tabs between the columns; LingoQA's"),
+        ("question_id,segment_id,answer\n0-0,segment0,Yes\0No.\n", "line 2: has a NUL byte; write the file"),
         *(
             (
                 f"question_id,segment_id,answer,confidence\n0-0,segment0,Yes.,{sure}\n",
