@@ -7,6 +7,7 @@ from zlib import crc32
 
 from leo_drive.data.catalogue import Card, read_card
 from leo_drive.data.example import Example
+from leo_drive.data.mirror import MIRRORED
 from leo_drive.data.readers import read_examples
 from leo_drive.data.synthetic import CHOICES, OPEN_KINDS
 from leo_drive.errors import InputError, nearest
@@ -71,8 +72,12 @@ def card_of(source: DataSource) -> Card | None:
 
 
 def _is_in(example: Example, share: tuple[float, float]) -> bool:
-    """Whether the example's place between 0 and 1, which its name alone decides, is in the share."""
-    return share[0] <= crc32(example.example_id.encode()) / 2**32 < share[1]
+    """Whether the example's place between 0 and 1, which its name alone decides, is in the share.
+
+    A mirrored clip has the place of the clip that it mirrors: one held out would be learned from the other.
+    """
+    name = example.example_id.removesuffix(MIRRORED)
+    return share[0] <= crc32(name.encode()) / 2**32 < share[1]
 
 
 def _kept(example: Example, source: DataSource) -> Example:

@@ -23,7 +23,7 @@ from leo_drive.annotation.table import Table
 from leo_drive.annotation.values import value_of
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.lingoqa import RATE
-from leo_drive.data.lingoqa import read_part
+from leo_drive.data.lingoqa import part_table, read_part
 from leo_drive.errors import InputError
 from leo_drive.files import said_in_one_line
 
@@ -256,6 +256,7 @@ class Review:
             raise InputError(f"{self.folder}: its predictions answer no question of {part}")
         self._own = self._logs_of = Path(tempfile.mkdtemp(prefix="leo-review-"))
         segments = dict.fromkeys(row["log"] for row in rows)
-        remember_logs(self._own, [LogEntry(name, part, {"segment": name}) for name in segments])
+        folder = part_table(part).parent
+        remember_logs(self._own, [LogEntry(name, folder, {"segment": name}) for name in segments])
         table = pd.DataFrame(rows)
         return table.assign(**{name: None for name in SCHEMA.names if name not in table})

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from leo_drive.building.blueprint import Blueprint, Part
 from leo_drive.building.sources import Source
-from leo_drive.building.tokenizer import add_needed_tokens
+from leo_drive.building.tokenizer import add_needed_tokens, names_added_tokens
 from leo_drive.building.weights import Weight, Weights
 from leo_drive.errors import InputError, one_line
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
@@ -91,7 +91,8 @@ def make_plan(
 
     Raises:
         InputError: weights that are missing, left over, or of another shape; a tokenizer with more tokens
-            than the language model has embeddings; a configuration of which no model can be made.
+            than the language model has embeddings, or with fewer and no file that names the others; a
+            configuration of which no model can be made.
     """
     config = deepcopy(blueprint.config)
     rows = config.llm.vocab_size
@@ -104,6 +105,13 @@ def make_plan(
             raise InputError(
                 f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens but the language model {rows} "
                 f"embeddings; they do not belong together"
+            )
+        # Embeddings may be padded, but without such a file nothing tells padding from learned tokens.
+        if known < rows and not names_added_tokens(blueprint.tokenizer.path):
+            raise InputError(
+                f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens, the language model {rows} "
+                f"embeddings, and no tokenizer_config.json names the others; get that file from where the "
+                f"checkpoint is from"
             )
         new_tokens = add_needed_tokens(tokenizer)
         ids = tokenizer.get_vocab()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from leo_drive.data.sides import replace_sides
+
 _WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS, start=1)}
 _FOUR_OR_MORE = f"(?:[4-9]|[1-9][0-9]+|{'|'.join(_WORDS[3:])}|a dozen)"
@@ -76,9 +78,7 @@ _NOT = "not|never|neither|nor|isn t|aren t|don t|doesn t|cannot|can t|without"
 _TURNED = re.compile(rf"\b(?:{_NOT})\b")
 _NEGATION = re.compile(rf"\b(?:{_NOT}|no|none|nobody|nothing|no one|hardly|free of)\b")
 # Words that hold a value and do not say it, and answers that say none.
-_IDIOM = re.compile(
-    r"\bright (?:of way|now|away|there|here|in front|behind|ahead)\b|\ball right\b|\bso far\b"
-)
+_IDIOM = re.compile(r"\bso far\b|\bdark(?= clouds?\b)")
 _LANE = re.compile(r"\b(?:left|right)(?: hand)?(?: most)?(?: turn(?:ing)?)? lanes?\b")
 _UNSURE = re.compile(r"\b(?:not |un)(?:sure|certain)\b")
 _ANY_SIDE = re.compile(
@@ -90,7 +90,7 @@ _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 # Numbers within larger ones, in a bound that is written in signs, and of things that are counted twice.
 _OTHER_NUMBER = re.compile(
     r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b"
-    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozen)\b"
+    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozen|lane|way)\b"
     rf"|\b(?:on|in|from|at) each\b|\b({_NUMBER})\b[^.]*\band (?:another )?\1\b",
     re.I,
 )
@@ -167,7 +167,7 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
         >>> read_value("It may be red or green.", ["red", "amber", "green", "none"]) is None
         True
     """
-    clean = _normalise(_IDIOM.sub(" ", text.lower()))
+    clean = _normalise(_IDIOM.sub(" ", replace_sides(text.lower(), other=lambda word: " ")))
     lowered = {choice.lower(): choice for choice in choices}
     if clean in lowered:
         return lowered[clean]

@@ -38,15 +38,20 @@ def part_table(part: str | Path) -> Path:
     """The parquet of a part: the file itself, or val.parquet or train.parquet in the folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or both are there: nothing tells training from measuring.
     """
     path = Path(part)
     if path.is_file():
         return path
-    for name in _PARTS:
-        if (path / name).is_file():
-            return path / name
-    raise InputError(f"{path}: holds neither {' nor '.join(_PARTS)}; give the folder of a LingoQA part")
+    found = [path / name for name in _PARTS if (path / name).is_file()]
+    if not found:
+        raise InputError(f"{path}: holds neither {' nor '.join(_PARTS)}; give the folder of a LingoQA part")
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: holds {' and '.join(_PARTS)}; give the one that is meant, "
+            f"{' or '.join(map(str, found))}, or leave only that one in the folder"
+        )
+    return found[0]
 
 
 def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
@@ -61,7 +66,7 @@ def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
             examples come without.
 
     Raises:
-        InputError: no table, a table that cannot be read, missing columns, or a row that cannot be used.
+        InputError: as `read_part`.
     """
     folder = part_table(part).parent
     images = ImageFolder(folder)
@@ -80,8 +85,9 @@ def read_part(part: str | Path) -> list[Segment]:
     """All segments of a part, in the order of the table, with the names that it has for their images.
 
     Raises:
-        InputError: no table, a table that cannot be read, missing columns, no rows, or a row that cannot be
-            used; the same of its table of kinds, or one that says of a question twice what kind it is.
+        InputError: no table or two, a table that cannot be read, missing columns, no rows, or a row that
+            cannot be used; the same of its table of kinds, or one that says of a question twice what kind it
+            is.
     """
     table = part_table(part)
     rows = _read(table)

@@ -45,8 +45,8 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
     Args:
         root: the file (.json or .jsonl), or its folder.
         file: its name in the folder; need not be said where there is one only. (metadata.json is none.)
-        images: folder or zip archive of the images, relative to the file's folder; by default its `images` or
-            `images.zip`, or itself.
+        images: folder or zip archive of the images, relative to the file's folder; by default that folder
+            itself, or `images` or `images.zip` in it, whether names begin with images/ or not.
 
     Raises:
         InputError: no file, not LLaVA's layout, turns out of order, an empty turn, or as many placeholders as
@@ -146,8 +146,7 @@ def _conversations_file(root: Path, file: str | None) -> Path:
 
 def _images(path: Path, images: str | Path | None) -> ImageFolder:
     if images is None:
-        beside = path.parent / "images"
-        return ImageFolder(beside if beside.is_dir() else path.parent, [path.parent / "images.zip"])
+        return ImageFolder(path.parent)
     given = path.parent / images
     if given.is_file():
         # A folder that is not there: all images are the archive's.

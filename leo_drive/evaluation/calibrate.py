@@ -64,7 +64,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
         )
     check_pictures(examples, str(part))
     with kept_answers(out_dir / PARTIAL, what_answers_depend_on(leo, examples, MAX_NEW_TOKENS)) as kept:
-        source = part_table(part).parent.name
+        source = part_table(part).absolute().parent.name
         answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
         table = question_table(examples, answers["calibration"])
         right = [bool(value) for value in table["correct"]]

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 import pandas as pd
 from PIL import Image
 
-from leo_drive.data.example import Example
+from leo_drive.data.example import Example, Picture
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import part_table, read_lingoqa
+from leo_drive.errors import InputError, some
 from leo_drive.evaluation import LINGOQA, MAX_NEW_TOKENS
 from leo_drive.evaluation.answering import (
     Progress,
@@ -235,8 +236,28 @@ def evaluate_predictions(
 
 def _read(part: Path) -> _Part:
     examples = read_lingoqa(part)
+    _refuse_shared_ids(examples, part)
     told = any(qa.kind for example in examples for qa in example.questions)
     return _Part(part, infer_kinds(examples), told)
+
+
+def _refuse_shared_ids(examples: Sequence[Example], part: Path) -> None:
+    """Raise InputError if several questions have the same ids: their answers could not be told apart.
+
+    Rows with the same ids are one question's reference answers, if they ask the same of the same pictures.
+    """
+    asked: dict[tuple[str, str], tuple[str, tuple[Picture, ...]]] = {}
+    shared = []
+    for example in examples:
+        for qa in example.questions:
+            ids, of = (qa.question_id, example.example_id), (qa.question, example.pictures)
+            if asked.setdefault(ids, of) != of:
+                shared.append(f"question_id {ids[0]} of segment_id {ids[1]}")
+    if shared:
+        raise InputError(
+            f"{part}: several questions have the same ids: {some(list(dict.fromkeys(shared)))}; give each "
+            f"an id of its own"
+        )
 
 
 def _finish(

@@ -17,6 +17,7 @@ from tests.building.checkpoints import (
     language_model,
     language_weights,
     pixel_shuffle_v2,
+    sentencepiece_model,
     write_internvl,
     write_segment_anything,
     write_tokenizer,
@@ -116,15 +117,18 @@ def test_weights_in_pytorchs_old_format(build, tmp_path, internvl, sam):
     assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-@pytest.mark.parametrize("kind", ["internlm2", "qwen2"])
+@pytest.mark.parametrize("kind", ["internlm2", "qwen2", "llama"])
 def test_separate_parts(build, tmp_path, sam, kind):
+    """Of the Llama there is a sentencepiece model alone: every embedding is one of its pieces'."""
     for name in ("vit", "llm"):
         (tmp_path / name).mkdir()
     torch.manual_seed(3)
     vit = internvit_weights()
     write_weights(tmp_path / "vit", vit)
     (tmp_path / "vit" / "config.json").write_text(json.dumps(checkpoints.VIT))
-    llm = language_model(kind, write_tokenizer(tmp_path / "llm", kind))
+    if kind == "llama":
+        (tmp_path / "llm" / "tokenizer.model").write_bytes(sentencepiece_model(vocab_size=340))
+    llm = language_model(kind, 340 if kind == "llama" else write_tokenizer(tmp_path / "llm", kind))
     write_weights(tmp_path / "llm", language_weights(llm, kind), shards=2)
     (tmp_path / "llm" / "config.json").write_text(json.dumps(language_json(llm, kind)))
     out = tmp_path / "out"

@@ -50,6 +50,13 @@ def cut(file):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+def without_added_tokens(folder, kind):
+    """The file that says which they are was not copied."""
+    shutil.rmtree(folder)
+    write_internvl(folder, kind)
+    (folder / "tokenizer_config.json").unlink()
+
+
 def no_shard(folder):
     shutil.rmtree(folder)
     write_internvl(folder, shards=3)
@@ -125,6 +132,14 @@ def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path
         (other_file([], _use_new_zipfile_serialization=False), "does not hold named weights"),
         (lambda f: edit_config(f, "llm_config", architectures=["Phi3ForCausalLM"]), "Phi3ForCausalLM"),
         (lambda f: edit_config(f, "llm_config", vocab_size=100), "but the language model 100"),
+        (
+            lambda f: without_added_tokens(f, "internlm2"),
+            "360 tokens, the language model 364 embeddings, and no",
+        ),
+        (
+            lambda f: without_added_tokens(f, "qwen2"),
+            "and no tokenizer_config.json names the others; get that",
+        ),
         (
             lambda f: edit_config(f, "llm_config", num_hidden_layers=3),
             "7 weights missing (language_model.model",

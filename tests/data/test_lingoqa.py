@@ -112,6 +112,29 @@ def test_a_table_that_is_none(tmp_path):
         read_lingoqa(tmp_path / "elsewhere")
 
 
+def test_of_a_folder_with_both_tables_one_has_to_be_named(tmp_path):
+    part = table(tmp_path / "part", ROWS[:2])
+    table(part, ROWS[2:], "val.parquet")
+    for name, rows in (("train", KINDS[:2]), ("val", KINDS[2:])):
+        table(part, rows, f"{name}_kinds.parquet")
+    write(part / "images", IMAGES)
+    for read in (read_part, read_lingoqa):
+        with pytest.raises(
+            InputError, match=r"part: holds val\.parquet and train\.parquet; give the one"
+        ) as no:
+            read(part)
+        assert str(part / "train.parquet") in str(no.value) and "\n" not in str(no.value)
+    for name, segment in (("train", "aa"), ("val", "bb")):
+        (example,) = read_lingoqa(part / f"{name}.parquet")
+        assert example.example_id == segment and all(p.exists() for p in example.pictures)
+        assert [qa.value for qa in example.questions] == ["no", "yes"]
+
+
+def test_segments_may_number_their_questions_alike(tmp_path):
+    rows = [{**ROWS[0], "question_id": "1"}, {**ROWS[2], "question_id": "1", "question": "Is it night?"}]
+    assert [s.segment_id for s in read_part(table(tmp_path / "part", rows))] == ["aa", "bb"]
+
+
 def test_a_table_without_rows(tmp_path):
     part = tmp_path / "part"
     part.mkdir()

@@ -69,6 +69,30 @@ def test_rows(tmp_path, name, where):
     assert len(set(ids)) == len(ids) == 5
 
 
+@pytest.mark.parametrize("where", ["root", "root zip", "bare zip"])
+def test_names_may_begin_with_the_folder_of_the_images(tmp_path, where):
+    rows = [
+        {"image": f"{head}{name}", "conversations": turns("<image>\nWhat?", "A tram.")}
+        for name in IMAGES
+        for head in ("", "images/")
+    ]
+    root = save(tmp_path / "llava", rows)
+    if where == "root":
+        write(root / "images", IMAGES)
+    else:
+        head = "images/" if where == "root zip" else ""
+        pack(root / "images.zip", {head + name: data for name, data in IMAGES.items()})
+    assert [shade(e.pictures[0].read()) for e in read_llava(root)] == [70, 70, 80, 80, 90, 90]
+
+
+def test_an_image_that_is_missing_is_named_where_the_images_are(tmp_path):
+    root = save(tmp_path / "llava")
+    write(root / "images", {"8.jpg": jpeg(80)})
+    (picture,) = read_llava(root)[0].pictures
+    with pytest.raises(InputError, match=r"llava/images/a/7\.jpg: no such image"):
+        picture.read()
+
+
 def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
     rows = [{"id": "1", "conversations": turns("Welcome.", "Hello?", "Hi.", "And?", first="gpt")}]
     (example,) = read_llava(save(tmp_path, rows))

@@ -17,6 +17,8 @@ from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.data.mirror import mirror_text
 from leo_drive.errors import LeoDriveError
 from training.drives import split_real
+from training.recipe import DataSource
+from training.sources import read_source
 
 ROOT = Path(__file__).parent.parent.parent
 SIDES = {"left": "right", "right": "left", "both": "both"}
@@ -38,6 +40,51 @@ SIDES = {"left": "right", "right": "left", "both": "both"}
 def test_text(text, mirrored):
     assert mirror_text(text) == mirrored
     assert mirror_text(mirrored) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You have the right-of-way.",
+        "Is that right?",
+        "That's right, the light is red.",
+        "You are right!",
+        "It is a bus, right?",
+        "What is the right thing to do?",
+        "The car left the lane.",
+        "A van has left our lane and left the road.",
+        "Is there a car right behind us?",
+        "Stop right before the line, or right here.",
+        "Right after the bus, a cyclist right beside us, right next to the kerb.",
+        "A pedestrian is right in front of us; the way right ahead is blocked.",
+    ],
+)
+def test_what_is_no_side_stays(text):
+    assert mirror_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text, mirrored",
+    [
+        ("Is it the lane on the right?", "Is it the lane on the left?"),
+        ("It is on the left, right?", "It is on the right, right?"),
+        ("Is that right lane free?", "Is that left lane free?"),
+        ("Is that right or left?", "Is that left or right?"),
+        ("On the left the road is clear.", "On the right the road is clear."),
+        ("Turning left the car stops.", "Turning right the car stops."),
+        ("The car on the left left the right lane.", "The car on the right left the left lane."),
+        ("On the right behind the van.", "On the left behind the van."),
+        ("On the right there is a bus.", "On the left there is a bus."),
+        ("To our right ahead of the bus.", "To our left ahead of the bus."),
+        ("Turn right ahead, then take a right after the lights.",
+         "Turn left ahead, then take a left after the lights."),
+        ("Keep right before the bridge; left or right behind it?",
+         "Keep left before the bridge; right or left behind it?"),
+        ("The one on the right right behind us.", "The one on the left right behind us."),
+    ],
+)  # fmt: skip
+def test_what_is_a_side_is_swapped_also_beside_such_words(text, mirrored):
+    assert mirror_text(text) == mirrored
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +143,18 @@ def test_parts(source, tmp_path):
             assert (
                 labels.dtype == np.uint8 and (labels[:, columns] == 8).all() and (labels == 8).sum() == 24 * 5
             )
+
+
+def test_a_share_has_a_clip_and_its_mirrored_copy_or_neither(source, tmp_path):
+    assert prepare(source, tmp_path, "--mirror").returncode == 0
+    names = [
+        {e.example_id for e in read_source(DataSource(root=tmp_path / "train", share=share))}
+        for share in ((0, 0.25), (0.25, 1))
+    ]
+    assert names == [
+        {name + ending for name in plain for ending in ("", "-mirrored")}
+        for plain in (("D11", "D21", "D31"), ("D10", "D20", "D30"))
+    ]
 
 
 def test_all_drives_without_mirroring(source, tmp_path):

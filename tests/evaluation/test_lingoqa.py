@@ -158,6 +158,19 @@ def test_the_folder_of_another_benchmark_is_left_alone(part, tmp_path, run):
     assert (out / "report.json").read_bytes() == before["report.json"]
 
 
+@pytest.mark.parametrize(
+    "row, column, other", [(2, "question", "Is it near?"), (1, "images", ["images/val/1/0.jpg"])]
+)
+def test_questions_that_share_their_ids_are_refused(part, tmp_path, row, column, other):
+    table = pd.read_parquet(part / "val.parquet")
+    table.at[row, column] = other
+    table.to_parquet(part / "val.parquet")
+    with pytest.raises(
+        InputError, match=r"part: .*: question_id 0-1 of segment_id segment0; give each an id"
+    ):
+        evaluate_part(leo(), part, tmp_path / "out")
+
+
 def test_a_damaged_file_of_answers_is_named(part, tmp_path):
     stopped_run(part, tmp_path / "out")
     (tmp_path / "out" / PARTIAL).write_text("oops\n")

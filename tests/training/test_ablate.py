@@ -214,6 +214,12 @@ def test_a_wrong_ablation_is_one_clear_line(tmp_path, plan, changes, reason):
     assert reason in str(error.value) and "ablation.yaml" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_wrong_option_is_one_clear_line(run_module):
+    status, _, err = run_module("training.ablate", "fusion", "--steps", "0")
+    assert status == 2 and len(err.splitlines()) == 1
+    assert "Invalid value for '--steps'" in err and "see python -m training.ablate --help" in err
+
+
 def test_an_unknown_name_says_those_there_are(tmp_path):
     with pytest.raises(InputError, match="fusoin: neither a YAML file nor one of encoders, frames, "):
         open_study("fusoin", "nano", tmp_path)

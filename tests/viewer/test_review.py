@@ -132,12 +132,13 @@ def test_a_table_is_filtered_watched_marked_and_exported(start, visit, table):
     (table / MARKS).unlink()
 
 
-def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path):
+@pytest.mark.parametrize("named", ["part", "part/val.parquet"])
+def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path, named):
     write_dataset(tmp_path / "part", 1, split="val", size=(192, 108), workers=1)
     leo = Leo(*tiny_leo(tied=False, context=1024))
-    evaluate_part(leo, tmp_path / "part", tmp_path / "eval", blind=False)
+    evaluate_part(leo, tmp_path / named, tmp_path / "eval", blind=False)
     review = Review(tmp_path / "eval")
-    asked = read_part(tmp_path / "part")[0]
+    asked = read_part(tmp_path / named)[0]
     assert len(review.rows) == len(asked.questions) and review.rows["confidence"].isna().all()
     assert list(review.rows["reference"]) == [qa.answer for qa in asked.questions]
     review.mark(0, FIXED, asked.questions[0].answer)
