@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ td.number { text-align: right; font-variant-numeric: tabular-nums }
 img { max-width: 100% } figure { margin: 0 0 1.4rem } figcaption { font-size: .9rem }
 code { overflow-wrap: anywhere }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem }
+.two > * { min-width: 0; overflow-wrap: anywhere } .two td:first-child { white-space: nowrap }
 """
+
+_NUMBER = re.compile(r"[+-]?[\d.]+(?:e-?\d+)?(?: to [+-]?[\d.]+)?")
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return f"<td class=number>{value if isinstance(value, int) else format(value, '.3f')}</td>"
     text = str(value)
-    number = text.replace(".", "").replace("–", "").replace("-", "").replace(" to ", "").isdigit()
-    return f"<td{' class=number' if number else ''}>{escape(text)}</td>"
+    return f"<td{' class=number' if _NUMBER.fullmatch(text) else ''}>{escape(text)}</td>"
 
 
 def _img(data: bytes, kind: str, alt: str) -> str:
