@@ -17,7 +17,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.answering import Show, answer_examples, asked_once, grey_clip
 from leo_drive.evaluation.closed import score_table
-from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
+from leo_drive.evaluation.partial import PARTIAL, kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
 from leo_drive.files import replacing_folder, writable_folder
@@ -134,7 +134,7 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
     asked = [asked_once(example) for example in examples]
     shown: dict[str, Show] = {"seeing": lambda clip: clip, "blind": grey_clip}
     about = what_answers_depend_on(leo, asked, MAX_NEW_TOKENS)
-    with kept_answers(folder / "answers.partial.jsonl", about) as kept:
+    with kept_answers(folder / PARTIAL, about) as kept:
         with progress(f"measuring on {root}") as update:
             answers = answer_examples(
                 leo, asked, shown, kept, root.name, update, max_new_tokens=MAX_NEW_TOKENS

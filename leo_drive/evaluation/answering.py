@@ -15,7 +15,7 @@ from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation import MAX_NEW_TOKENS
-from leo_drive.evaluation.partial import PartialAnswers, what_is_shown
+from leo_drive.evaluation.partial import PartialAnswers, finished, what_is_shown
 from leo_drive.evaluation.table import Answered, by_question
 from leo_drive.inference import Leo
 
@@ -55,28 +55,32 @@ def answer_examples(
         InputError: a picture is damaged, or frames and questions do not fit the model's context.
     """
     besides = besides or {}
-    every = (len(passes) + len(besides)) * len(examples)
-    if kept:
-        log.warning("%s: going on after %d of %d clips", kept.path, len(kept), every)
+    shown = [what_is_shown(example) for example in examples]
+    every = [(name, i) for name in (*passes, *besides) for i in range(len(examples))]
+    there = sum(kept.get(name, i, shown[i]) is not None for name, i in every)
+    if there == len(every):
+        log.warning("%s: has all answers; remove it to answer again", finished(kept.path))
+    elif there:
+        log.warning("%s: going on after %d of %d clips", kept.path, there, len(every))
     answers: dict[str, list[list[Answered]]] = {name: [] for name in (*passes, *besides)}
     for number, (name, show) in enumerate(passes.items()):
         for i, example in enumerate(examples):
             asked: dict[str, Sequence[str]] = {name: [qa.question for qa in example.questions]}
             if number == 0:
                 asked |= besides
-            clip, shown = None, what_is_shown(example)
+            clip = None
             for of, questions in asked.items():
-                found = kept.get(of, i, shown)
+                found = kept.get(of, i, shown[i])
                 if found is None:
                     # Several calls on one clip: the model encodes it once, and an answer does not depend on
                     # what else is asked, as it may where questions share a batch.
                     clip = clip or show(clip_of(example, leo.model.config.trained_frames, source))
                     said = leo.ask(clip, questions, max_new_tokens=max_new_tokens)
                     short = [Answered(a.text, round(a.confidence, 6), not a.complete) for a in said]
-                    found = kept.keep(of, i, shown, short)
+                    found = kept.keep(of, i, shown[i], short)
                 answers[of].append(found)
                 if progress:
-                    progress(sum(map(len, answers.values())), every)
+                    progress(sum(map(len, answers.values())), len(every))
     return answers
 
 

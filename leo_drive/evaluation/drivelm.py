@@ -34,7 +34,7 @@ from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, sc
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.notes import cut_short
 from leo_drive.evaluation.page import Section, page, table_html
-from leo_drive.evaluation.partial import kept_answers, made_by, what_answers_depend_on
+from leo_drive.evaluation.partial import PARTIAL, finished, kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import Matching, check_apart, file_hash, match
 from leo_drive.evaluation.report import PAGE, REPORT, folder_for, now, plain, settings, write, write_json
 from leo_drive.evaluation.scores import measure
@@ -46,7 +46,6 @@ log = logging.getLogger(__name__)
 
 SIGHTED, BLIND = "output", "output_blind"
 OUTPUT, OUTPUT_BLIND = f"{SIGHTED}.json", f"{BLIND}.json"
-PARTIAL = "answers.partial.jsonl"
 RESULTS = (OUTPUT, OUTPUT_BLIND, QUESTIONS, REPORT, PAGE)
 
 
@@ -131,6 +130,7 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         of_doubled="the last counts",
     )
     folder_for(out, DRIVELM)
+    finished(out / PARTIAL).unlink(missing_ok=True)  # of an earlier evaluation, by a model
     made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(challenge, {SIGHTED: matching.table}, made_by, out, predictions.name, command, matching)
 

@@ -35,7 +35,7 @@ from leo_drive.evaluation.closed import balanced_accuracy, score_table
 from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
 from leo_drive.evaluation.page import Section, page
-from leo_drive.evaluation.partial import kept_answers, made_by, what_answers_depend_on
+from leo_drive.evaluation.partial import PARTIAL, finished, kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import (
     COLUMNS,
     Matching,
@@ -61,8 +61,6 @@ from leo_drive.inference import Leo
 log = logging.getLogger(__name__)
 
 SIGHTED, BLIND = "predictions", "predictions_blind"
-PARTIAL = "answers.partial.jsonl"
-"""In the output folder while an evaluation is under way."""
 
 ROBUSTNESS, ROBUSTNESS_PLOT = "robustness", "robustness.png"
 _WITH = {"blind": f"{BLIND}.csv", ROBUSTNESS: ROBUSTNESS_PLOT}
@@ -219,6 +217,7 @@ def evaluate_predictions(
     read = _read(part)
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     folder_for(out, LINGOQA)
+    finished(out / PARTIAL).unlink(missing_ok=True)  # of an earlier evaluation, by a model
     made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
     return _finish(
         read,

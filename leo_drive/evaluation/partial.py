@@ -1,4 +1,4 @@
-"""The answers of an evaluation that is under way, kept so that one that was stopped goes on."""
+"""The answers of an evaluation, kept: a stopped one goes on, and a finished one can be asked for more."""
 
 from __future__ import annotations
 
@@ -11,28 +11,54 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+import leo_drive
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation.table import Answered
 from leo_drive.files import locked
 from leo_drive.inference import Leo
 
+PARTIAL = "answers.partial.jsonl"
+"""In the output folder while an evaluation is under way."""
 _VALUES_READ = 64
 
 
 @contextmanager
 def kept_answers(path: Path, about: dict[str, str]) -> Iterator[PartialAnswers]:
-    """The answers in a file while an evaluation is under way; once it is done, it needs them no more.
+    """The answers in a file while an evaluation is under way, which has another name once it is done.
+
+    Those of a finished one are gone on with if they are of the same model and to the same questions: a judge,
+    or a corruption more, needs no answer twice. Otherwise it is made anew.
 
     Args:
-        path: in the evaluation's folder, which other runs are kept out of.
+        path: in the evaluation's folder, which other runs are kept out of; see `finished`.
 
     Raises:
         InputError: as `PartialAnswers`, or another run is writing to the folder.
     """
     with locked(path.parent):
+        if not path.is_file() and _is_about(finished(path), about):
+            finished(path).replace(path)
         yield PartialAnswers(path, about)
-        path.unlink()
+        path.replace(finished(path))
+
+
+def finished(path: Path) -> Path:
+    """What a file of answers is called when there are all.
+
+    Example:
+        >>> finished(Path("answers.partial.jsonl")).name
+        'answers.jsonl'
+    """
+    return path.with_name(path.name.replace(".partial", ""))
+
+
+def _is_about(path: Path, about: dict[str, str]) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return bool(json.loads(file.readline()) == about)
+    except (OSError, ValueError):  # none, or a damaged one: it is replaced
+        return False
 
 
 class PartialAnswers:
@@ -59,9 +85,6 @@ class PartialAnswers:
                 self._answers[line["pass"], line["clip"], line["shown"]] = line["answers"]
         else:
             path.write_text(json.dumps(about) + "\n", encoding="utf-8")
-
-    def __len__(self) -> int:
-        return len(self._answers)
 
     def get(self, name: str, clip: int, shown: str) -> list[Answered] | None:
         """The answers of a pass for a clip, or None when they are not in the file.
@@ -108,7 +131,7 @@ class PartialAnswers:
 
 
 def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens: int) -> dict[str, str]:
-    """The model and the questions, each as a short fingerprint, and how long an answer may be."""
+    """The model and the questions, each as a short fingerprint, how long answers may be, and our version."""
     asked = hashlib.blake2s()
     for example in examples:
         lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
@@ -118,6 +141,7 @@ def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens
         "weights": weights_hash(leo.model),
         "questions": asked.hexdigest()[:12],
         "max_new_tokens": str(max_new_tokens),
+        "leo-drive": leo_drive.__version__,
     }
 
 

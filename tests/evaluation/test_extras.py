@@ -66,7 +66,7 @@ def test_everything_in_one_report_also_after_a_stop(network, part, tmp_path):
     leo, report = run(network, part, tmp_path / "whole")
     # As it is, grey, last frame, a corruption at three strengths, other wordings.
     assert leo.clips == CLIPS * (1 + 1 + 1 + 3 + 1)
-    assert {p.name for p in (tmp_path / "whole").iterdir()} == {*FILES, "report.html"}
+    assert {p.name for p in (tmp_path / "whole").iterdir()} == {*FILES, "report.html", "answers.jsonl"}
     assert json.loads((tmp_path / "whole" / "report.json").read_text()) == report
     found = report["robustness"]
     assert set(found["corruptions"]) == {"jpeg"}

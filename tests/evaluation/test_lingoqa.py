@@ -76,7 +76,7 @@ def test_a_part_without_a_table_of_kinds(part, tmp_path):
     assert steps == [(i, 2 * SEGMENTS) for i in range(1, 2 * SEGMENTS + 1)] and model.clips == 2 * SEGMENTS
     grey = [pixel == (127, 127, 127) for pixel in model.seen]
     assert grey == [False] * SEGMENTS + [True] * SEGMENTS
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(results(tmp_path / "out"))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*FILES, "answers.jsonl"}
 
 
 def test_without_the_blind_pass(part, tmp_path):
@@ -198,12 +198,22 @@ def test_another_evaluation_in_the_folder_is_left_alone(part, tmp_path):
     assert not list(out.iterdir())
 
 
-def test_a_finished_evaluation_is_made_anew(part, tmp_path):
-    first = evaluate_part(leo(), part, tmp_path / "out")
-    again, other = leo(), leo(seed=1)
-    assert evaluate_part(again, part, tmp_path / "out") == first and again.clips == 2 * SEGMENTS
-    evaluate_part(other, part, tmp_path / "out")
+def test_a_finished_evaluation_answers_nothing_twice(part, tmp_path, caplog):
+    out = tmp_path / "out"
+    first = evaluate_part(leo(), part, out)
+    again, more, other = leo(), leo(), leo(seed=1)
+    assert evaluate_part(again, part, out) == first and again.clips == 0
+    assert f"{out / 'answers.jsonl'}: has all answers; remove it to answer again" in caplog.messages
+    extras = [Robustness.of(part, "jpeg")]
+    robust = evaluate_part(more, part, out, extras=extras)
+    # Three strengths and the last frame alone.
+    assert more.clips == 4 * SEGMENTS and robust["scores"] == first["scores"]
+    assert robust == evaluate_part(leo(), part, tmp_path / "whole", extras=extras)
+    # Of another model, or damaged, they are in nobody's way.
+    evaluate_part(other, part, out)
     assert other.clips == 2 * SEGMENTS
+    (out / "answers.jsonl").write_text("oops")
+    assert evaluate_part(leo(), part, out) == first
 
 
 def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):
@@ -212,7 +222,7 @@ def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):
     (out / "notes.txt").write_text("mine")
     assert (out / "robustness.png").is_file() and (out / "predictions_blind.csv").is_file()
     evaluate_part(model, part, out)
-    assert {p.name for p in out.iterdir()} == {*FILES, "notes.txt"}
+    assert {p.name for p in out.iterdir()} == {*FILES, "answers.jsonl", "notes.txt"}
     right_answers().to_csv(tmp_path / "answers.csv", index=False)
     evaluate_predictions(part, tmp_path / "answers.csv", out)
     assert {p.name for p in out.iterdir()} == {*FILES, "notes.txt"} - {"predictions_blind.csv"}
