@@ -135,13 +135,13 @@ def evaluate_lingoqa(
             from leo_drive.inference import load
 
             leo = load(model, device=device, dtype=dtype)
-        with progress("answering") as update:
+        with progress("answering, then judging" if judged_by else "answering") as update:
             report = evaluate_part(leo, root, out_dir, blind, update, **how, max_new_tokens=max_new_tokens)
     else:
         from leo_drive.evaluation.lingoqa import evaluate_predictions
 
-        with spinner("scoring"):
-            report = evaluate_predictions(root, predictions, out_dir, **how)
+        with progress("judging" if judged_by else "scoring") as update:
+            report = evaluate_predictions(root, predictions, out_dir, **how, progress=update)
     if as_json:
         print_json(report)
     else:

@@ -85,9 +85,11 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             report["confidence"] = table_reliability(table)
     scores, missing = _scores(first, second, reports[0]["benchmark"])
     judges = [report["settings"].get("judge_hash") for report in reports]
-    if "lingo_judge" in scores and judges[0] != judges[1]:
-        del scores["lingo_judge"]
-        missing["lingo_judge"] = f"judged by different judges ({judges[0]}, {judges[1]})"
+    if judges[0] != judges[1]:
+        if scores.pop("lingo_judge", None):
+            missing["lingo_judge"] = f"judged by different judges ({judges[0]}, {judges[1]})"
+        for report in reports:
+            (report.get("robustness") or {}).pop("lingo_judge", None)
     # What one judge alone has said makes no answer better or worse than the other's.
     verdicts = ("correct", "judge") if "lingo_judge" in scores else ("correct",)
     changed = _changed(first, second, verdicts)

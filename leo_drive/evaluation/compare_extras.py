@@ -78,18 +78,26 @@ def _difference(row: Mapping[str, Any]) -> str:
 
 def _robustness(found: Mapping[str, Any]) -> Iterator[_Row]:
     of_all = found.get("intervals", {})
-    for name, said in (("plain", "as it is"), ("blind", "grey frames"), ("last_frame", "last frame alone")):
-        yield said, found["balanced_accuracy"][name], of_all.get(name)
-    for corruption, by_strength in found["corruptions"].items():
-        for strength, cell in by_strength.items():
-            said = f"{corruption.replace('_', ' ')}, strength {strength}"
-            yield said, cell["balanced_accuracy"], cell.get("interval")
-    over = ", ".join(name.replace("_", " ") for name in found["corruptions"])
-    yield f"mean share of the gain over grey frames that is kept ({over})", found["mean_kept"], None
+    yield from _of_score("balanced_accuracy", found)
     for gain, said in (("gain_over_blind", "gain over grey frames"), ("temporal_gain", "temporal gain")):
         yield f"{said}, mean of {len(found['kinds'])} kinds", found[gain], of_all.get(gain)
         for kind, row in found["kinds"].items():
             yield f"{said}: {kind}", row[gain], row.get("intervals", {}).get(gain)
+    if "lingo_judge" in found:
+        for said, value, ends in _of_score("lingo_judge", found["lingo_judge"]):
+            yield f"Lingo-Judge, {said}", value, ends
+
+
+def _of_score(score: str, found: Mapping[str, Any]) -> Iterator[_Row]:
+    of_all = found.get("intervals", {})
+    for name, said in (("plain", "as it is"), ("blind", "grey frames"), ("last_frame", "last frame alone")):
+        yield said, found[score][name], of_all.get(name)
+    for corruption, by_strength in found["corruptions"].items():
+        for strength, cell in by_strength.items():
+            said = f"{corruption.replace('_', ' ')}, strength {strength}"
+            yield said, cell[score], cell.get("interval")
+    over = ", ".join(name.replace("_", " ") for name in found["corruptions"])
+    yield f"mean share of the gain over grey frames that is kept ({over})", found["mean_kept"], None
 
 
 def _confidence(found: Mapping[str, Any]) -> Iterator[_Row]:
@@ -118,7 +126,7 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], Iterator[_Row]]] = {
     "consistency": _consistency,
 }
 _UNITS = {
-    "robustness": "balanced accuracy, times 100",
+    "robustness": "balanced accuracy, or the score that is named; times 100",
     "confidence": "times 100",
     "consistency": "pairs that contradict, % (fewer are better)",
 }

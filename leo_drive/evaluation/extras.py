@@ -25,6 +25,7 @@ from leo_drive.evaluation.page import Section, figure_html, hundredths, table_ht
 from leo_drive.evaluation.robustness import (
     LAST_FRAME,
     NOTHING_TO_KEEP,
+    measured,
     pass_name,
     passes,
     print_robustness,
@@ -37,7 +38,7 @@ from leo_drive.evaluation.robustness import (
 
 @dataclass(frozen=True)
 class Robustness:
-    """Closed scores on corrupted clips and on last frames alone; `robustness.png` beside the report."""
+    """Scores on corrupted clips and on last frames alone; `robustness.png` beside the report."""
 
     corruptions: tuple[str, ...]
     name: ClassVar[str] = ROBUSTNESS
@@ -138,21 +139,7 @@ def print_extras(report: Mapping[str, Any], console: Console) -> None:
 
 
 def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
-    cells = found["corruptions"]
-    strengths = [str(s) for s in STRENGTHS]
-    rows: list[Sequence[Any]] = [
-        (
-            name.replace("_", " "),
-            *(with_interval(by[s]["balanced_accuracy"], by[s]["interval"]) for s in strengths),
-            *(hundredths(by[s]["kept"]) for s in strengths),
-        )
-        for name, by in cells.items()
-    ]
-    columns = [
-        "balanced, times 100",
-        *(f"strength {s}" for s in strengths),
-        *(f"kept at {s}" for s in strengths),
-    ]
+    html = plot + "".join(_strengths_table(*one) for one in measured(found))
     gains = [
         (
             kind,
@@ -164,7 +151,6 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
         )
         for kind, row in [*found["kinds"].items(), (f"mean of {len(found['kinds'])}", found)]
     ]
-    html = plot + table_html(columns, rows)
     html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
     if found.get("unchanged"):
         html += text_html(unchanged(found), "faint")
@@ -173,6 +159,22 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     html += "<h3>What seeing and looking back gain</h3>"
     html += table_html(["kind", "plain", "blind", "last frame", "gain over blind", "temporal gain"], gains)
     return Section("Robustness", html)
+
+
+def _strengths_table(score: str, name: str, of: Mapping[str, Any]) -> str:
+    strengths = [str(s) for s in STRENGTHS]
+    rows = [
+        (
+            corruption.replace("_", " "),
+            *(with_interval(by[s][score], by[s]["interval"]) for s in strengths),
+            *(hundredths(by[s]["kept"]) for s in strengths),
+        )
+        for corruption, by in of["corruptions"].items()
+    ]
+    columns = [name, *(f"strength {s}" for s in strengths), *(f"kept at {s}" for s in strengths)]
+    shown = (("plain", "As it is"), ("blind", "grey frames"), (LAST_FRAME, "last frame alone"))
+    besides = (f"{said} {with_interval(of[score][key], of['intervals'][key])}" for key, said in shown)
+    return table_html(columns, rows) + text_html(f"{', '.join(besides)}. All times 100.", "faint")
 
 
 def _consistency_section(found: Mapping[str, Any]) -> Section:

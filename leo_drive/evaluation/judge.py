@@ -108,7 +108,9 @@ class LingoJudge:
             for reference in refs
         ]
         cls = self.tokenizer.cls_token
-        texts = [f"{cls}\nQuestion: {q}\nAnswer: {r}\nStudent: {a}" for q, r, a in triples]
+        said = [f"{cls}\nQuestion: {q}\nAnswer: {r}\nStudent: {a}" for q, r, a in triples]
+        # Clips that were changed have many answers in common with those as they are.
+        texts = list(dict.fromkeys(said))
         logits = np.empty(len(texts))
         # Of like length together: less padding, which changes nothing but the time.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -119,8 +121,10 @@ class LingoJudge:
             if progress:
                 progress(start + len(members), len(texts))
         cast(torch.nn.Module, self.model).to("cpu")
+        of_text = dict(zip(texts, logits, strict=True))
+        each = np.array([of_text[text] for text in said])
         ends = np.cumsum([len(refs) for refs in references])
-        return np.array([part.max() for part in np.split(logits, ends[:-1])]) if len(ends) else np.empty(0)
+        return np.array([part.max() for part in np.split(each, ends[:-1])]) if len(ends) else np.empty(0)
 
     def _try(self) -> None:
         """Judge a short text and one of every token that fits, so that a judge that cannot is found now."""

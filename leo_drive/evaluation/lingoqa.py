@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -151,7 +152,7 @@ def evaluate_part(
         part: folder with val.parquet or train.parquet.
         blind: where there are closed questions or a judge, answer a second time from grey frames: what the
             questions give away. Those answers are in `predictions_blind.csv`.
-        progress: called with clips done and all, over all passes.
+        progress: called with clips done and all, over all passes; then with texts judged and all.
         judge: Lingo-Judge; without it the report says `no_judge` in its place.
         extras: what else to measure; each adds passes, an entry of the report and sections of the page.
         command: what the report says that it was made by.
@@ -185,7 +186,7 @@ def evaluate_part(
         tables = {name: read.table(read.examples, said[name]) for name in passes}
         answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
         by = made_by(leo, about, frames=leo.model.config.trained_frames)
-        report = _finish(read, answers, by, out, leo.name, judge, no_judge, extras, command)
+        report = _finish(read, answers, by, out, leo.name, judge, no_judge, extras, command, progress)
     return report
 
 
@@ -197,6 +198,7 @@ def evaluate_predictions(
     no_judge: str = "not asked for",
     extras: Sequence[Extra] = (),
     command: str = "",
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score the answers in a file against a part's references, without a model.
 
@@ -204,6 +206,7 @@ def evaluate_predictions(
         predictions: a csv with question_id, segment_id and answer, as the benchmark's scorer reads it; a
             column confidence, 0 to 1, is read as well.
         extras: as for `evaluate_part`, such as need no more answers.
+        progress: called with texts judged and all.
 
     Returns:
         As `evaluate_part`, with `matching`: how many questions were matched, and the ids of those that were
@@ -229,6 +232,7 @@ def evaluate_predictions(
         no_judge,
         extras,
         command,
+        progress,
         matching,
     )
 
@@ -269,15 +273,14 @@ def _finish(
     no_judge: str,
     extras: Sequence[Extra],
     command: str,
+    progress: Progress | None,
     matching: Matching | None = None,
 ) -> dict[str, Any]:
     """Score, and write everything."""
     tables = answers.tables
     table = tables[SIGHTED]
     if judge:
-        for rows in (tables[name] for name in (SIGHTED, BLIND) if name in tables):
-            said = as_the_scorer_reads(list(rows["answer"]))
-            rows["judge"] = judge.scores(list(rows["question"]), list(rows["references"]), said)
+        _judge(judge, tables, progress)
     report: dict[str, Any] = {
         "benchmark": LINGOQA,
         "model": model,
@@ -337,6 +340,17 @@ def _finish(
         if entry not in report:
             (out / name).unlink(missing_ok=True)  # of an earlier evaluation
     return report
+
+
+def _judge(judge: LingoJudge, tables: Mapping[str, pd.DataFrame], progress: Progress | None) -> None:
+    """Put the judge's logits into the tables, all of them at once: many answers are the same."""
+    # As files of their own: what pandas makes of an answer may depend on the others.
+    said = [text for table in tables.values() for text in as_the_scorer_reads(list(table["answer"]))]
+    rows = pd.concat([table[["question", "references"]] for table in tables.values()])
+    logits = judge.scores(list(rows["question"]), list(rows["references"]), said, progress)
+    starts = np.cumsum([len(table) for table in tables.values()])[:-1]
+    for table, of_table in zip(tables.values(), np.split(logits, starts), strict=True):
+        table["judge"] = of_table
 
 
 def _closed(table: pd.DataFrame) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
-"""Does it see, and does it go on seeing: closed scores on corrupted clips, grey ones and single frames."""
+"""Does it see, and does it go on seeing: scores on corrupted clips, grey ones and single frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,14 +16,17 @@ from rich.table import Column, Table
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import Show
-from leo_drive.evaluation.bootstrap import interval, paired
+from leo_drive.evaluation.bootstrap import Metric, interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows, score_table
 from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
 from leo_drive.evaluation.page import GREY, INK, figure, with_interval
+from leo_drive.evaluation.scores import NAMES, lingo_judge
 from leo_drive.terminal import print_table
 
 LAST_FRAME = "last_frame"
 ALL = "all"
+BALANCED, JUDGED = "balanced_accuracy", "lingo_judge"
+"""The scores that corruption may cost, as they are called in a report."""
 
 NOTHING_TO_KEEP = "kept is a dash: the interval of the gain over grey frames does not exclude 0"
 
@@ -100,48 +103,69 @@ def robustness(
         interval, unread, and kept: the share of the gain over blind that is left, None where that gain's
         interval does not exclude 0 (or there is none), since a share of a gain that may be nothing says
         nothing; mean_kept over all of them; kinds, by kind: questions, and the scores, gains and intervals.
+        Where Lingo-Judge has judged the answers, lingo_judge: the same of its score over all questions, but
+        for accuracy, unread and kinds.
     """
     tables = {"plain": plain, "blind": blind, LAST_FRAME: last}
-    whole = _gains(tables)
+    found = _by_strength(BALANCED, balanced_accuracy, tables, corrupted)
+    for name, by_strength in found["corruptions"].items():
+        for strength, cell in by_strength.items():
+            score = score_table(corrupted[name][int(strength)])
+            assert score is not None
+            cell |= {"accuracy": score["accuracy"], "unread": score["unread"]}
+    closed = {name: closed_rows(table) for name, table in tables.items()}
+    found["kinds"] = {
+        kind: {
+            "questions": int(count),
+            **_gains(BALANCED, balanced_accuracy, {n: t[t["kind"] == kind] for n, t in closed.items()}),
+        }
+        for kind, count in sorted(closed["plain"]["kind"].value_counts().items())
+    }
+    if plain["judge"].notna().all():
+        found[JUDGED] = _by_strength(JUDGED, _judged, tables, corrupted)
+    return found
+
+
+def _judged(table: pd.DataFrame) -> Metric:
+    metric = lingo_judge(table)
+    assert metric is not None  # the judge sees every pass, or none
+    return metric
+
+
+def _by_strength(
+    score: str,
+    metric: Callable[[pd.DataFrame], Metric],
+    tables: Mapping[str, pd.DataFrame],
+    corrupted: Mapping[str, Mapping[int, pd.DataFrame]],
+) -> dict[str, Any]:
+    """What `robustness` returns of one score."""
+    whole = _gains(score, metric, tables)
     gain, ends = whole["gain_over_blind"], whole["intervals"]["gain_over_blind"]
     sees = ends is not None and ends[0] > 0
 
     def cell(table: pd.DataFrame) -> dict[str, Any]:
-        score = score_table(table)
-        assert score is not None
-        left = score["balanced_accuracy"] - whole["balanced_accuracy"]["blind"]
+        measured = metric(table)
         return {
-            **{name: score[name] for name in ("accuracy", "balanced_accuracy")},
-            "interval": interval(balanced_accuracy(table), list(table["segment_id"])),
-            "unread": score["unread"],
-            "kept": left / gain if sees else None,
+            score: measured.value,
+            "interval": interval(measured, list(table["segment_id"])),
+            "kept": (measured.value - whole[score]["blind"]) / gain if sees else None,
         }
 
     cells = {name: {str(s): cell(table) for s, table in by.items()} for name, by in corrupted.items()}
     every = [c["kept"] for by in cells.values() for c in by.values() if c["kept"] is not None]
-    closed = {name: closed_rows(table) for name, table in tables.items()}
-    return {
-        **whole,
-        "mean_kept": sum(every) / len(every) if every else None,
-        "corruptions": cells,
-        "kinds": {
-            kind: {
-                "questions": int(count),
-                **_gains({name: rows[rows["kind"] == kind] for name, rows in closed.items()}),
-            }
-            for kind, count in sorted(closed["plain"]["kind"].value_counts().items())
-        },
-    }
+    return {**whole, "mean_kept": sum(every) / len(every) if every else None, "corruptions": cells}
 
 
-def _gains(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def _gains(
+    score: str, metric: Callable[[pd.DataFrame], Metric], tables: Mapping[str, pd.DataFrame]
+) -> dict[str, Any]:
     """Of the same questions answered from three sorts of clips: the scores, their differences, intervals."""
-    metrics = {name: balanced_accuracy(table) for name, table in tables.items()}
+    metrics = {name: metric(table) for name, table in tables.items()}
     segments = list(tables["plain"]["segment_id"])
     over_blind, over_blind_ends = paired(metrics["blind"], metrics["plain"], segments)
     temporal, temporal_ends = paired(metrics[LAST_FRAME], metrics["plain"], segments)
     return {
-        "balanced_accuracy": {name: metric.value for name, metric in metrics.items()},
+        score: {name: metric.value for name, metric in metrics.items()},
         "gain_over_blind": over_blind,
         "temporal_gain": temporal,
         "intervals": {
@@ -153,7 +177,7 @@ def _gains(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def print_robustness(found: Mapping[str, Any], console: Console) -> None:
-    """Balanced accuracy by corruption and strength, then the gains by kind of question.
+    """Each score by corruption and strength, then the gains by kind of question.
 
     With intervals where the terminal has room.
     """
@@ -163,19 +187,20 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
         formats = (f"{{:{sign}.3f}}".format, f"{{:{sign}.2f}}".format)
         return with_interval(score, ends if room else None, *formats)
 
-    plain, blind = found["balanced_accuracy"]["plain"], found["balanced_accuracy"]["blind"]
-    table = Table("balanced accuracy", "plain", *(f"strength {s}" for s in STRENGTHS), "kept at 3")
-    for name, by_strength in found["corruptions"].items():
-        cells = [by_strength[str(s)] for s in STRENGTHS]
-        numbers = [cell(c["balanced_accuracy"], c["interval"]) for c in cells]
-        kept = cells[-1]["kept"]
-        table.add_row(name, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
-    print_table(table, console)
-    console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
+    for score, name, of in measured(found):
+        plain, blind = of[score]["plain"], of[score]["blind"]
+        table = Table(name, "plain", *(f"strength {s}" for s in STRENGTHS), "kept at 3")
+        for corruption, by_strength in of["corruptions"].items():
+            cells = [by_strength[str(s)] for s in STRENGTHS]
+            numbers = [cell(c[score], c["interval"]) for c in cells]
+            kept = cells[-1]["kept"]
+            table.add_row(corruption, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
+        print_table(table, console)
+        console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
+        if of["mean_kept"] is None:
+            console.print(NOTHING_TO_KEEP, highlight=False)
     if found.get("unchanged"):
         console.print(unchanged(found), highlight=False)
-    if found["mean_kept"] is None:
-        console.print(NOTHING_TO_KEEP, highlight=False)
     # Names stay whole; where kinds are whole questions, these are folded.
     names = all(len(kind) < _NAME for kind in found["kinds"])
     kind_column = Column("kind", overflow="fold", min_width=10, no_wrap=names)
@@ -196,23 +221,38 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
     print_table(gains, console)
 
 
+def measured(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Each score of `robustness`: its key, its name for people, and what was found of it."""
+    yield BALANCED, "balanced accuracy", found
+    if JUDGED in found:
+        yield JUDGED, NAMES[JUDGED], found[JUDGED]
+
+
 def unchanged(found: Mapping[str, Any]) -> str:
     """Which corruptions were left out, and why."""
     return f"Left out: {', '.join(found['unchanged'])}. So few frames stay as they are."
 
 
 def robustness_figure(found: Mapping[str, Any]) -> Figure:
-    """Balanced accuracy over strength, a line a corruption, with 95 % intervals as whiskers."""
-    drawn = figure(8.5, 5.0)
-    axes = drawn.subplots()
-    scores, intervals = found["balanced_accuracy"], found["intervals"]
-    corruptions = found["corruptions"]
+    """Each score over strength, a line a corruption, with 95 % intervals as whiskers."""
+    scores = list(measured(found))
+    drawn = figure(8.5, 5.0 * len(scores))
+    panels = drawn.subplots(len(scores), squeeze=False)[:, 0]
+    for axes, (score, name, of) in zip(panels, scores, strict=True):
+        _draw(axes, score, of)
+        axes.set_ylabel(f"{name}, with its 95 % interval")
+    drawn.legend(*panels[0].get_legend_handles_labels(), frameon=False, loc="outside right upper")
+    return drawn
+
+
+def _draw(axes: Axes, score: str, of: Mapping[str, Any]) -> None:
+    scores, intervals, corruptions = of[score], of["intervals"], of["corruptions"]
     for number, (name, by_strength) in enumerate(corruptions.items()):
         # Side by side: whiskers in one place would hide each other.
         aside = 0.06 * (number - (len(corruptions) - 1) / 2)
         cells = [by_strength[str(s)] for s in STRENGTHS]
         color, marker, label = f"C{number}", "os^Dv"[number % 5], name.replace("_", " ")
-        places, values = [s + aside for s in STRENGTHS], [c["balanced_accuracy"] for c in cells]
+        places, values = [s + aside for s in STRENGTHS], [c[score] for c in cells]
         axes.plot([0, *places], [scores["plain"], *values], color=color, lw=1, alpha=0.6)
         axes.plot(places, values, marker, color=color, ms=4, label=label)
         for place, cell in zip(places, cells, strict=True):
@@ -224,11 +264,8 @@ def robustness_figure(found: Mapping[str, Any]) -> Figure:
         # Of a line the whisker stands beside the curves.
         _whisker(axes, -0.2 if name == "blind" else -0.13, intervals[name], GREY)
     axes.set(xlabel="strength (0: as it is)", xticks=(0, *STRENGTHS))
-    axes.set_ylabel("balanced accuracy, with its 95 % interval")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3, axis="y")
-    drawn.legend(frameon=False, loc="outside right upper")
-    return drawn
 
 
 def _whisker(axes: Axes, place: float, ends: Sequence[float] | None, color: str) -> None:

@@ -105,11 +105,18 @@ def measure(table: pd.DataFrame, benchmark: str = LINGOQA) -> Measured:
     return _drivelm(table) if benchmark == DRIVELM else _lingoqa(table)
 
 
+def lingo_judge(table: pd.DataFrame) -> Metric | None:
+    """The share of answers that Lingo-Judge finds right; None where it has not judged them all."""
+    if not table["judge"].notna().all():
+        return None
+    return share(list(table["judge"] > JUDGE_THRESHOLD))
+
+
 def _lingoqa(table: pd.DataFrame) -> Measured:
     metrics: dict[str, Metric] = {}
     missing: dict[str, str] = {}
-    if table["judge"].notna().all():
-        metrics["lingo_judge"] = share(list(table["judge"] > JUDGE_THRESHOLD))
+    if (judged := lingo_judge(table)) is not None:
+        metrics["lingo_judge"] = judged
     if table["correct"].notna().any():
         closed = table["correct"].notna()
         metrics["closed_accuracy"] = share([c is True for c in table["correct"]], list(closed))

@@ -8,10 +8,13 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from safetensors.numpy import load_file, save_file
 from transformers import DebertaV2Config, DebertaV2ForMaskedLM
 
 from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.evaluation.compare import compare
+from leo_drive.evaluation.extras import Robustness, print_extras
 from leo_drive.evaluation.judge import LINGO_JUDGE, LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.lingoqa import evaluate_part, evaluate_predictions
 from leo_drive.inference import Leo
@@ -228,6 +231,43 @@ def test_the_answers_from_grey_frames_are_judged_too(judge, tmp_path, monkeypatc
     assert scores["judge_gain_over_blind"]["score"] == pytest.approx(gain)
     page = (tmp_path / "out/report.html").read_text()
     assert "grey frames" in page and "Lingo-Judge, gain over blind" in page
+
+
+def test_answers_to_corrupted_clips_are_judged_too_and_compared(judge, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    part = write_part(tmp_path / "part")
+    extras = [Robustness.of(part, "noise")]
+
+    def evaluated(seed, name, judge):
+        leo, out = Leo(*tiny_leo(seed=seed)), tmp_path / name
+        return evaluate_part(leo, part, out, extras=extras, judge=judge, max_new_tokens=8), out
+
+    (report, a), (_, b) = evaluated(0, "a", judge), evaluated(1, "b", judge)
+    found = report["robustness"]["lingo_judge"]
+    lingo = report["scores"]["lingo_judge"]
+    assert [found["lingo_judge"][name] for name in ("plain", "blind")] == [lingo["score"], lingo["blind"]]
+    assert found["intervals"]["plain"] == lingo["interval"]
+    assert found["gain_over_blind"] == report["scores"]["judge_gain_over_blind"]["score"]
+    # The same answers in a file of their own, judged by themselves.
+    asked = pd.read_csv(a / "predictions.csv", keep_default_na=False)
+    lines = map(json.loads, (a / "answers.jsonl").read_text().splitlines())
+    of_pass = sorted((line["clip"], line["answers"]) for line in lines if line.get("pass") == "noise_2")
+    asked["answer"] = [text for _, answers in of_pass for text, _, _ in answers]
+    asked.to_csv(tmp_path / "noisy.csv", index=False)
+    alone = evaluate_predictions(part, tmp_path / "noisy.csv", tmp_path / "noisy", judge=judge)
+    cell = found["corruptions"]["noise"]["2"]
+    assert (cell["lingo_judge"], cell["interval"]) == tuple(alone["scores"]["lingo_judge"].values())
+    page = (a / "report.html").read_text()
+    assert "<th>Lingo-Judge</th><th>strength 1</th>" in page
+    console = Console(width=120)
+    with console.capture() as shown:
+        print_extras(report, console)
+    assert "Lingo-Judge" in shown.get() and f"{cell['lingo_judge']:.3f}" in shown.get()
+
+    rows = {row["name"]: row for row in compare(a, b, tmp_path)["extras"]["robustness"]}
+    assert rows["Lingo-Judge, noise, strength 2"]["a"] == cell["lingo_judge"]
+    (_, other) = evaluated(1, "other", LingoJudge(str(tiny_judge(tmp_path / "judge", seed=8)), "cpu"))
+    assert not [r for r in compare(a, other, tmp_path)["extras"]["robustness"] if "Judge" in r["name"]]
 
 
 def test_a_device_that_is_not_there_is_no_reason_to_go_on_without_a_judge(run, tmp_path):
