@@ -154,7 +154,7 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
     if found.get("unchanged"):
         html += text_html(unchanged(found), "faint")
-    if found["mean_kept"] is None:
+    if any(of["mean_kept"] is None for *_, of in measured(found)):
         html += text_html(f"{NOTHING_TO_KEEP[0].upper()}{NOTHING_TO_KEEP[1:]}.", "faint")
     html += "<h3>What seeing and looking back gain</h3>"
     html += table_html(["kind", "plain", "blind", "last frame", "gain over blind", "temporal gain"], gains)
