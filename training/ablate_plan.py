@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leo_drive.errors import InputError, one_line
+from leo_drive.errors import InputError, nearest, one_line
 from leo_drive.yaml_files import first_problem, read_yaml
 
 ABLATIONS = Path(__file__).parent / "recipes" / "ablations"
@@ -178,10 +179,15 @@ def merge(value: Any, changes: Any) -> Any:
     return [element for element in elements if element is not None]
 
 
-def read(name: str, kind: type[_Kind]) -> tuple[Path, _Kind]:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else ABLATIONS / f"{name}.yaml"
+def read(name: str, kind: type[_Kind], shipped: Sequence[str]) -> tuple[Path, _Kind]:
+    """A YAML file, or the one that ships by this name, and where it is.
+
+    Raises:
+        InputError: there is none, or it is not one of this kind.
+    """
+    path = ABLATIONS / f"{name}.yaml" if name in shipped else Path(name)
     if not path.is_file():
-        raise InputError(f"{name}: neither a YAML file nor one of {', '.join([*named_ablations(), 'nano'])}")
+        raise InputError(f"{name}: no YAML file, nor one that ships; {nearest(name, shipped)}")
     return path, read_yaml(path, kind, "a plan" if kind is Plan else "an ablation")
 
 

@@ -27,6 +27,7 @@ from training.ablate_plan import (
     fault,
     for_data,
     merge,
+    named_ablations,
     place,
     placed,
     read,
@@ -152,8 +153,8 @@ def open_study(
     Raises:
         InputError: a file is missing or wrong, or a variant cannot be built.
     """
-    where, found = read(ablation, Ablation)
-    _, base = read(recipe, Plan)
+    where, found = read(ablation, Ablation, named_ablations())
+    _, base = read(recipe, Plan, ["nano"])
     if base.model not in NEW_MODELS:
         raise InputError(f"{recipe}: model {base.model} is not one of {', '.join(NEW_MODELS)}")
 

@@ -221,8 +221,17 @@ def test_a_wrong_option_is_one_clear_line(run_module):
 
 
 def test_an_unknown_name_says_those_there_are(tmp_path):
-    with pytest.raises(InputError, match="fusoin: neither a YAML file nor one of encoders, frames, "):
-        open_study("fusoin", "nano", tmp_path)
+    for ablation, recipe, reason in (
+        ("fusoin", "nano", r"fusoin: no YAML file, nor one that ships; did you mean fusion\?"),
+        (
+            "nano",
+            "nano",
+            "nor one that ships; there are encoders, frames, freezing, fusion, tiles, unshuffle",
+        ),
+        ("fusion", "leo8b", "leo8b: no YAML file, nor one that ships; there are nano"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            open_study(ablation, recipe, tmp_path)
 
 
 @pytest.mark.parametrize(
