@@ -38,6 +38,9 @@ err = Console(stderr=True, emoji=False)
 _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
 
+_WORD = 16
+"""Letters that a word of a table has at most, to stay whole wherever it is shown."""
+
 
 def named_path(text: str) -> Path:
     """A command's argument; an empty one is a shell variable that is not set, not the current folder.
@@ -148,10 +151,14 @@ def print_json(value: Any) -> None:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """A table for people, as wide as its words and numbers need: rich would cut them to fit a terminal."""
+    """A table for people, as wide as its numbers and common words need: rich would cut them to fit.
+
+    Longer words, as sentences of languages without spaces are to it, are folded.
+    """
     for column in table.columns:
         words = (word for cell in (column.header, *column.cells) for word in str(cell).split())
-        column.min_width = max(map(cell_len, words), default=0)
+        column.min_width = min(_WORD, max(map(cell_len, words), default=0))
+        column.overflow = "fold"
     console.print(table, crop=False)
 
 

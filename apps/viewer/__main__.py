@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from leo_drive.errors import InputError
-from leo_drive.terminal import run_command
+from leo_drive.terminal import named_path, run_command
 
 from .settings import CLIPS, Limits, Settings
 
@@ -29,12 +29,15 @@ def view(
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; a GPU if there is one.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     logs: Annotated[
-        Path | None, typer.Option(help="Folder of logs that may be opened, and nothing outside it.")
+        Path | None,
+        typer.Option(parser=named_path, help="Folder of logs that may be opened, and nothing outside it."),
     ] = None,
-    clips: Annotated[Path, typer.Option(help="Folder of bundled clips (mp4).")] = CLIPS,
+    clips: Annotated[Path, typer.Option(parser=named_path, help="Folder of bundled clips (mp4).")] = CLIPS,
     review: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of leo-drive annotate or evaluate, to review. Repeatable."),
+        typer.Option(
+            parser=named_path, help="Folder of leo-drive annotate or evaluate, to review. Repeatable."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; this machine alone by default.")

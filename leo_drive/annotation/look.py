@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from leo_drive.errors import InputError
-from leo_drive.terminal import out, print_json, spinner
+from leo_drive.terminal import named_path, out, print_json, spinner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,10 @@ _WIDE, _WIDEST = 60, 400
 
 def look(
     out_dir: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The --out of leo-drive annotate.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="OUT", parser=named_path, help="The --out of leo-drive annotate.", show_default=False
+        ),
     ],
     where: Annotated[str | None, typer.Option(help="Only rows for which this SQL (DuckDB's) holds.")] = None,
     limit: Annotated[int, typer.Option(help="Most rows to print with --where, or to draw.", min=1)] = 50,
@@ -36,10 +39,12 @@ def look(
         typer.Option(help="Write the rows in this format, to --to."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option(help="A file for csv and jsonl, a new folder for the others.")
+        Path | None,
+        typer.Option(parser=named_path, help="A file for csv and jsonl, a new folder for the others."),
     ] = None,
     clips: Annotated[
-        Path | None, typer.Option(help="Folder for a picture of each window: its frames and answers.")
+        Path | None,
+        typer.Option(parser=named_path, help="Folder for a picture of each window: its frames and answers."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:

@@ -106,12 +106,12 @@ def make_plan(
                 f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens but the language model {rows} "
                 f"embeddings; they do not belong together"
             )
-        # Embeddings may be padded, but without such a file nothing tells padding from learned tokens.
+        # Embeddings may be padded, but where none are named nothing tells padding from learned tokens.
         if known < rows and not names_added_tokens(blueprint.tokenizer.path):
             raise InputError(
                 f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens, the language model {rows} "
-                f"embeddings, and no tokenizer_config.json names the others; get that file from where the "
-                f"checkpoint is from"
+                f"embeddings, and no tokenizer_config.json or added_tokens.json names the others; get them "
+                f"from where the checkpoint is from"
             )
         new_tokens = add_needed_tokens(tokenizer)
         ids = tokenizer.get_vocab()

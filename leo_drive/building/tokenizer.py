@@ -24,7 +24,6 @@ from leo_drive.model.processor import TURN_END
 # In InternVL's order, so that a language model that lacks them gets its family's ids.
 NEEDED_TOKENS = (TURN_END, "<|im_start|>", IMAGE_START, IMAGE_END, IMAGE_TOKEN)
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
-_NAMING_ADDED = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json")
 # Kinds of piece in a sentencepiece model.
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4
 _SPACE = "▁"
@@ -36,8 +35,10 @@ def has_tokenizer(folder: Path) -> bool:
 
 
 def names_added_tokens(folder: Path) -> bool:
-    """Whether a folder holds a file that says which tokens its vocabulary was given besides, if any."""
-    return any((folder / name).is_file() for name in _NAMING_ADDED)
+    """Whether a folder says which tokens its vocabulary was given besides; tokenizer.json has them all."""
+    if (folder / "tokenizer.json").is_file():
+        return True
+    return bool(_added_tokens(folder, _read_json(folder / "tokenizer_config.json")))
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
+from zlib import crc32
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -75,16 +76,16 @@ class ImageFile:
             entry = open_archive(self.path).getinfo(self.member)
             return f"{where}:{self.member}:{entry.file_size}:{entry.CRC:08x}"
 
-    def length(self) -> int:
-        """How many bytes the image has, not read: the folder or the archive's table of contents says it.
+    def checksum(self) -> int:
+        """The CRC-32 of the image's bytes, the same in a folder and in an archive, which knows it unread.
 
         Raises:
             InputError: the image is not there.
         """
+        if self.member is None:
+            return crc32(self.content())
         with self._naming():
-            if self.member is None:
-                return self.path.stat().st_size
-            return open_archive(self.path).getinfo(self.member).file_size
+            return open_archive(self.path).getinfo(self.member).CRC
 
     def open(self) -> IO[bytes]:
         """The image's bytes, to be closed by the caller."""

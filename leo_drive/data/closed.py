@@ -81,17 +81,20 @@ _NEGATION = re.compile(rf"\b(?:{_NOT}|no|none|nobody|nothing|no one|hardly|free 
 _IDIOM = re.compile(r"\bso far\b|\bdark(?= clouds?\b)")
 _LANE = re.compile(r"\b(?:left|right)(?: hand)?(?: most)?(?: turn(?:ing)?)? lanes?\b")
 _UNSURE = re.compile(r"\b(?:not |un)(?:sure|certain)\b")
+_UNKNOWN = re.compile(r"\b(?:unknown|unclear)\b")
 _ANY_SIDE = re.compile(
     r"\b(?:either|between) (?:left (?:or|and) right|right (?:or|and) left)\b|\bfrom (?:left|right) to\b"
 )
-_NO_IDEA = re.compile(r"\bno (?:idea|clue|way|information|telling)\b")
+_NO_IDEA = re.compile(r"\bno (?:idea|clue|information|telling|way (?:to|of) (?:tell|say|know)\w*)\b")
 _NUMBER = rf"(?:[0-9]+|{'|'.join(_WORDS)}|a dozen)"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 # Numbers within larger ones, in a bound that is written in signs, and of things that are counted twice.
 _OTHER_NUMBER = re.compile(
     r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b"
-    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozen|lane|way)\b"
-    rf"|\b(?:on|in|from|at) each\b|\b({_NUMBER})\b[^.]*\band (?:another )?\1\b",
+    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozens?|lane|way)\b"
+    r"|\ba (?:hundred|thousand)\b(?! (?:met(?:re|er)s?|m|feet|yards)\b)"
+    rf"|\beach\b(?! (?:with|of whom)\b)|\banother\b"
+    rf"|\b({_NUMBER}|a (?:single|couple|pair))\b[^.]*(?:,|\band) \1\b",
     re.I,
 )
 
@@ -176,7 +179,7 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
     if set(lowered) == {"yes", "no"}:
         value = _read_yes_no(text, question)
         return lowered[value] if value else None
-    if any(doubt.search(clean) for doubt in (_UNSURE, _NO_IDEA, _ANY_SIDE)):
+    if any(doubt.search(clean) for doubt in (_UNSURE, _UNKNOWN, _NO_IDEA, _ANY_SIDE)):
         return None
     if set(lowered) & set(_NUMBERS) and _OTHER_NUMBER.search(text):
         return None
@@ -207,7 +210,7 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
 
 def _read_yes_no(text: str, question: str) -> str | None:
     """Yes or no that the answer says for itself, or that it says of what the question asks for."""
-    if _BOTH_WAYS.match(text) or _UNSURE.search(_normalise(text)):
+    if _BOTH_WAYS.match(text) or any(d.search(_normalise(text)) for d in (_UNSURE, _NO_IDEA)):
         return None
     if _BEGINS_YES.match(text):
         denied = _ONLY_AGREES.match(text) and _NEGATION.search(_normalise(text))

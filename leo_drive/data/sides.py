@@ -6,20 +6,23 @@ import re
 from collections.abc import Callable
 
 _NO_SIDE = (
-    r"all right|right[- ]of[- ]way|right (?:thing|time|moment|choice|decision)",
-    r"(?:that(?:['’]s| is)|is that|you(?:['’]re| are)) right(?=\s*(?:[.,;!?]|$))",
+    r"all right|right[- ]of[- ]way|right (?:now|away|thing|time|moment|choice|decision)|right[- ]angle",
+    r"(?<![a-z] )(?:that(?:['’]s| is)|is that|you(?:['’]re| are)) right(?=\s*(?:[.,;!?]|$))",
     r"(?<=, )right(?=\?)",
+    r"(?:has|have|had|just) left(?=\s*(?:[.,;!?]|$))",
 )
 # "Right behind us" and "left the lane" are no sides, "on the right behind us" and "turning left the car" are:
 # the word before tells.
 _UNCLEAR = (
-    r"right(?= (?:now|away|there|here|before|after|beside|next to|in front|behind|ahead)\b)",
+    r"right(?= (?:there|here|before|after|beside|next to|in front|behind|ahead)\b)",
     r"left(?= (?:the|our|its|their)\b)",
 )
+_TURNS = "turn|keep|bear|steer|veer|swerv|curv|bend|swing|cut|drift"
+_MOVES = "go|mov|merg|pull|head|indicat|signal|look|point"
 _BEFORE_A_SIDE = (
-    r"the|a|our|your|its|his|her|their|far|hard|sharp|slight|first|second|next|to|on",
-    r"(?:left|right) (?:and|or)",
-    r"(?:turn|keep|bear|steer|veer|swerve?|curve?|bend)(?:s|ed|ing)?",
+    r"the|a|our|your|its|his|her|their|my|far|hard|near|front|rear|back|upper|lower|top|bottom|immediate",
+    r"sharp(?:ly)?|slight(?:ly)?|gent(?:le|ly)|first|second|next|then|to|on|(?:left|right),? (?:and|or|then)",
+    rf"(?:{_TURNS}|{_MOVES})(?:e?s|ed|e|ning|ping|ting|ing)?(?: out)?",
 )
 _NAMED = re.compile(rf"\b(?:{'|'.join(_BEFORE_A_SIDE)}) $", re.I)
 _WORD = re.compile(

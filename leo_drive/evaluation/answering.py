@@ -59,7 +59,8 @@ def answer_examples(
     every = [(name, i) for name in (*passes, *besides) for i in range(len(examples))]
     there = sum(kept.get(name, i, shown[i]) is not None for name, i in every)
     if there == len(every):
-        log.warning("%s: has all answers; remove it to answer again", finished(kept.path))
+        name = finished(kept.path).name
+        log.warning("%s: has all answers already; remove its %s to answer again", kept.path.parent, name)
     elif there:
         log.warning("%s: going on after %d of %d clips", kept.path, there, len(every))
     answers: dict[str, list[list[Answered]]] = {name: [] for name in (*passes, *besides)}

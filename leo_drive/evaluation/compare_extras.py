@@ -1,7 +1,7 @@
 """Robustness, confidence and consistency of two evaluations beside each other, from their reports.
 
-The answers behind these numbers, on corrupted clips and to other wordings, are not kept, so that each side
-has the interval of its own report and the difference has none.
+Answers to corrupted clips and to other wordings are in no table of questions: each side has the interval of
+its own report, and the difference has none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from leo_drive.evaluation.page import Section, hundredths, table_html, text_html
 _Row = tuple[str, float | None, list[float] | None]
 """What it is, the number, its interval; what it is says all that two numbers must share to be compared."""
 
-_NOTE = (
-    "Intervals are those of each report. The difference has none: answers to corrupted clips and to other "
-    "wordings are not kept, so they cannot be drawn again for both alike."
-)
+_NOTE = "Each side has the interval of its own report; none was made of these differences."
 _NOTHING_ALIKE = "Both were asked other wordings: no two numbers can be compared."
 
 

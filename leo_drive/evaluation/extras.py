@@ -72,7 +72,7 @@ class Robustness:
         found["unchanged"] = [c for c in self.corruptions if c not in changing]
         drawn = robustness_figure(found)
         drawn.savefig(out / ROBUSTNESS_PLOT, dpi=110, metadata={"Software": None})
-        return found, [_robustness_section(found, figure_html(drawn, "balanced accuracy by strength"))]
+        return found, [_robustness_section(found, figure_html(drawn, "scores by strength"))]
 
 
 @dataclass(frozen=True)

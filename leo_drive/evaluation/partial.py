@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,14 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.table import Answered
 from leo_drive.files import locked
 from leo_drive.inference import Leo
+from leo_drive.model import LeoProcessor
 
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
 _VALUES_READ = 64
+
+_Kept = dict[tuple[str, int, str], list[Answered]]
+"""By pass, number of the clip, and what is shown of it."""
 
 
 @contextmanager
@@ -55,10 +60,32 @@ def finished(path: Path) -> Path:
 
 def _is_about(path: Path, about: dict[str, str]) -> bool:
     try:
-        with path.open(encoding="utf-8") as file:
-            return bool(json.loads(file.readline()) == about)
-    except (OSError, ValueError):  # none, or a damaged one: it is replaced
+        return _about(path) == about and bool(_read(path))
+    except (OSError, ValueError, TypeError, KeyError):  # none, or a damaged one: it is replaced
         return False
+
+
+def _cut_to_whole_lines(path: Path) -> int:
+    """Drop a last line that was cut off; how many bytes are left."""
+    whole = path.read_bytes().rfind(b"\n") + 1
+    os.truncate(path, whole)
+    return whole
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """The first line; ValueError or TypeError where it is something else."""
+    with path.open(encoding="utf-8") as file:
+        return dict(json.loads(file.readline()))
+
+
+def _read(path: Path) -> _Kept:
+    """The answers; ValueError, TypeError or KeyError where a line is something else."""
+    found: _Kept = {}
+    for text in path.read_bytes().splitlines()[1:]:
+        line = dict(json.loads(text))
+        said = [Answered(str(answer), float(sure), bool(cut)) for answer, sure, cut in line["answers"]]
+        found[str(line["pass"]), int(line["clip"]), str(line["shown"])] = said
+    return found
 
 
 class PartialAnswers:
@@ -77,14 +104,22 @@ class PartialAnswers:
 
     def __init__(self, path: Path, about: dict[str, str]) -> None:
         self.path = path
-        self._answers: dict[tuple[str, int, str], list[Answered]] = {}
-        lines = self._whole_lines()
-        if lines:
-            self._check(lines[0], about)
-            for line in lines[1:]:
-                self._answers[line["pass"], line["clip"], line["shown"]] = line["answers"]
-        else:
+        self._answers: _Kept = {}
+        if not path.is_file() or not _cut_to_whole_lines(path):
             path.write_text(json.dumps(about) + "\n", encoding="utf-8")
+            return
+        try:
+            before = _about(path)
+        except (ValueError, TypeError):
+            raise self._damaged() from None
+        self._check(before, about)
+        try:
+            self._answers = _read(path)
+        except (ValueError, TypeError, KeyError):
+            raise self._damaged() from None
+
+    def _damaged(self) -> InputError:
+        return InputError(f"{self.path}: damaged; remove it to start over")
 
     def get(self, name: str, clip: int, shown: str) -> list[Answered] | None:
         """The answers of a pass for a clip, or None when they are not in the file.
@@ -102,23 +137,6 @@ class PartialAnswers:
         self._answers[name, clip, shown] = answers
         return answers
 
-    def _whole_lines(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        written = self.path.read_bytes()
-        whole = written[: written.rfind(b"\n") + 1]
-        if whole != written:
-            self.path.write_bytes(whole)
-        try:
-            lines = [dict(json.loads(line)) for line in whole.splitlines()]
-            for line in lines[1:]:
-                said = [Answered(text, float(sure), bool(cut)) for text, sure, cut in line["answers"]]
-                of = {"pass": str(line["pass"]), "clip": int(line["clip"]), "shown": str(line["shown"])}
-                line |= {**of, "answers": said}
-            return lines
-        except (ValueError, TypeError, KeyError):
-            raise InputError(f"{self.path}: damaged; remove it to start over") from None
-
     def _check(self, before: dict[str, Any], about: dict[str, str]) -> None:
         changed = [
             f"{key} {before.get(key)}, now {about[key]}" for key in about if before.get(key) != about[key]
@@ -131,7 +149,7 @@ class PartialAnswers:
 
 
 def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens: int) -> dict[str, str]:
-    """The model and the questions, each as a short fingerprint, how long answers may be, and our version."""
+    """Model, processor and questions, each as a short fingerprint, how long answers may be, our version."""
     asked = hashlib.blake2s()
     for example in examples:
         lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
@@ -139,6 +157,7 @@ def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens
         asked.update("\n".join(lines).encode())
     return {
         "weights": weights_hash(leo.model),
+        "processor": _processor_hash(leo.processor),
         "questions": asked.hexdigest()[:12],
         "max_new_tokens": str(max_new_tokens),
         "leo-drive": leo_drive.__version__,
@@ -146,13 +165,13 @@ def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens
 
 
 def what_is_shown(example: Example) -> str:
-    """A clip's pictures as a short fingerprint, of their lengths: none is read for it.
+    """A clip's pictures as a short fingerprint of what is in them.
 
     Raises:
         InputError: a picture is not there.
     """
-    lengths = " ".join(str(picture.length()) for picture in example.pictures)
-    return hashlib.blake2s(lengths.encode()).hexdigest()[:12]
+    sums = " ".join(f"{picture.checksum():08x}" for picture in example.pictures)
+    return hashlib.blake2s(sums.encode()).hexdigest()[:12]
 
 
 def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
@@ -169,6 +188,14 @@ def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
         "dtype": str(leo.model.dtype).removeprefix("torch."),
         "decoding": f"greedy, at most {about['max_new_tokens']} tokens",
     }
+
+
+def _processor_hash(processor: LeoProcessor) -> str:
+    """How pictures and words reach the model, as a short fingerprint: sizes, tokens, the chat template."""
+    words = json.dumps(sorted(processor.tokenizer.get_vocab().items()))
+    return hashlib.blake2s(
+        (processor.to_json_string() + str(processor.chat_template) + words).encode()
+    ).hexdigest()[:12]
 
 
 def weights_hash(network: PreTrainedModel) -> str:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def read_predictions(path: Path) -> dict[Key, list[Answered]]:
 def _refuse_what_pandas_reads_otherwise(path: Path) -> None:
     with suppress(OSError), path.open("rb") as file:
         header = file.readline()
-        for number, line in enumerate((header, *file), start=1):
+        for number, line in enumerate(chain([header], file), start=1):
             if b"\0" in line:
                 # pandas ends a cell there.
                 raise InputError(f"{path}: line {number}: has a NUL byte; write the file as UTF-8 text")

@@ -57,6 +57,15 @@ def without_added_tokens(folder, kind):
     (folder / "tokenizer_config.json").unlink()
 
 
+def without_their_names(folder, kind):
+    """The file is there and, as older ones, leaves them to another one."""
+    shutil.rmtree(folder)
+    write_internvl(folder, kind)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["added_tokens_decoder"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
 def no_shard(folder):
     shutil.rmtree(folder)
     write_internvl(folder, shards=3)
@@ -136,9 +145,10 @@ def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path
             lambda f: without_added_tokens(f, "internlm2"),
             "360 tokens, the language model 364 embeddings, and no",
         ),
+        (lambda f: without_their_names(f, "internlm2"), "360 tokens, the language model 364 embeddings"),
         (
             lambda f: without_added_tokens(f, "qwen2"),
-            "and no tokenizer_config.json names the others; get that",
+            "and no tokenizer_config.json or added_tokens.json names the others; get them",
         ),
         (
             lambda f: edit_config(f, "llm_config", num_hidden_layers=3),

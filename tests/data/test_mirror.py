@@ -38,7 +38,7 @@ SIDES = {"left": "right", "right": "left", "both": "both"}
     ],
 )  # fmt: skip
 def test_text(text, mirrored):
-    assert mirror_text(text) == mirrored
+    assert mirror_text(text) == mirrored and mirror_text(mirrored) == text
     assert mirror_text(mirrored) == text
 
 
@@ -51,6 +51,9 @@ def test_text(text, mirrored):
         "You are right!",
         "It is a bus, right?",
         "What is the right thing to do?",
+        "It stands at a right angle to us.",
+        "The bus has left.",
+        "Go on right now.",
         "The car left the lane.",
         "A van has left our lane and left the road.",
         "Is there a car right behind us?",
@@ -74,6 +77,13 @@ def test_what_is_no_side_stays(text):
         ("Turning left the car stops.", "Turning right the car stops."),
         ("The car on the left left the right lane.", "The car on the right left the left lane."),
         ("On the right behind the van.", "On the left behind the van."),
+        ("Look left, then right before crossing.", "Look right, then left before crossing."),
+        ("We move right before the junction.", "We move left before the junction."),
+        ("The car merges right in front of us.", "The car merges left in front of us."),
+        ("The van indicates right before turning.", "The van indicates left before turning."),
+        ("The road bends sharply right ahead.", "The road bends sharply left ahead."),
+        ("A car on the rear right behind us.", "A car on the rear left behind us."),
+        ("The lane that is right, the other is closed.", "The lane that is left, the other is closed."),
         ("On the right there is a bus.", "On the left there is a bus."),
         ("To our right ahead of the bus.", "To our left ahead of the bus."),
         ("Turn right ahead, then take a right after the lights.",
@@ -84,7 +94,7 @@ def test_what_is_no_side_stays(text):
     ],
 )  # fmt: skip
 def test_what_is_a_side_is_swapped_also_beside_such_words(text, mirrored):
-    assert mirror_text(text) == mirrored
+    assert mirror_text(text) == mirrored and mirror_text(mirrored) == text
 
 
 @pytest.fixture(scope="module")

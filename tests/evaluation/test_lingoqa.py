@@ -136,7 +136,7 @@ def test_other_questions_are_refused(part, tmp_path):
 def test_a_clip_whose_pictures_have_changed_is_asked_about_again(part, tmp_path):
     images = unpack(part)
     stopped_run(part, tmp_path / "out")
-    (part / "images/val/0/2.jpg").write_bytes(images["val/5/2.jpg"] + bytes(8))
+    (part / "images/val/0/2.jpg").write_bytes(images["val/5/2.jpg"])
     goes_on = leo()
     report = evaluate_part(goes_on, part, tmp_path / "out")
     assert goes_on.clips == 2 * SEGMENTS - 1
@@ -203,7 +203,7 @@ def test_a_finished_evaluation_answers_nothing_twice(part, tmp_path, caplog):
     first = evaluate_part(leo(), part, out)
     again, more, other = leo(), leo(), leo(seed=1)
     assert evaluate_part(again, part, out) == first and again.clips == 0
-    assert f"{out / 'answers.jsonl'}: has all answers; remove it to answer again" in caplog.messages
+    assert f"{out}: has all answers already; remove its answers.jsonl to answer again" in caplog.messages
     extras = [Robustness.of(part, "jpeg")]
     robust = evaluate_part(more, part, out, extras=extras)
     # Three strengths and the last frame alone.
@@ -212,8 +212,15 @@ def test_a_finished_evaluation_answers_nothing_twice(part, tmp_path, caplog):
     # Of another model, or damaged, they are in nobody's way.
     evaluate_part(other, part, out)
     assert other.clips == 2 * SEGMENTS
-    (out / "answers.jsonl").write_text("oops")
-    assert evaluate_part(leo(), part, out) == first
+    for damage in (b"oops", (out / "answers.jsonl").read_bytes()[:-40] + b"\n"):
+        (out / "answers.jsonl").write_bytes(damage)
+        again = leo()
+        assert evaluate_part(again, part, out) == first and again.clips == 2 * SEGMENTS
+    # So are those that other words, or another way to put them, led to.
+    again = leo()
+    again.processor.chat_template += " "
+    evaluate_part(again, part, out)
+    assert again.clips == 2 * SEGMENTS
 
 
 def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):

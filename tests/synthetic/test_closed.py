@@ -19,6 +19,9 @@ YES_NO = ("yes", "no")
         ("No, it is not clear.", YES_NO, "no"),
         ("No, there is no way through.", YES_NO, "no"),
         ("No idea.", YES_NO, None),
+        ("No, I have no idea.", YES_NO, None),
+        ("No, it is unclear to me why you ask.", YES_NO, "no"),
+        ("It is slightly right ahead.", CHOICES["side"], "right"),
         ("The answer is yes.", YES_NO, "yes"),
         ("I would say no.", YES_NO, "no"),
         ("It is clear, so yes, we can.", YES_NO, "yes"),
@@ -125,6 +128,13 @@ def test_a_bound_is_no_number(text, value):
         ("count", "A minimum of two."),
         ("count", "One on the left and one on the right."),
         ("count", "Two on each side."),
+        ("count", "Each side has one."),
+        ("count", "A couple on the left and a couple on the right."),
+        ("count", "One is on the left, one is on the right."),
+        ("count", "There is one on the left and another on the right."),
+        ("count", "A hundred and two."),
+        ("traffic_light", "It is unclear whether the light is red."),
+        ("side", "The side is unknown, it could be left."),
     ],
 )
 def test_what_says_no_value_is_not_read(kind, text):
