@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,8 +11,10 @@ from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.errors import InputError
 from leo_drive.evaluation.compare import compare
 from leo_drive.evaluation.extras import Confidence
+from leo_drive.evaluation.judge import LingoJudge
 from leo_drive.evaluation.lingoqa import evaluate_predictions
 from leo_drive.evaluation.table import read_table
+from tests.evaluation.judges import tiny_judge
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 
 
@@ -103,24 +104,15 @@ def test_line_breaks_of_every_sort_in_answers(scored, tmp_path):
 
 def test_a_verdict_that_one_side_alone_has_changes_nothing(part, tmp_path):
     right_answers().to_csv(tmp_path / "answers.csv", index=False)
-    for name, judge in (("none", None), ("one", _Judge(2.0)), ("other", _Judge(-2.0))):
+    one, other = (LingoJudge(str(tiny_judge(tmp_path / f"judge{s}", seed=s)), "cpu") for s in (7, 8))
+    for name, judge in (("none", None), ("one", one), ("other", other)):
         evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / name, judge=judge)
     for a, b, why in (
         ("one", "none", "B has none"),
-        ("one", "other", "judged by different judges (2.0, -2.0)"),
+        ("one", "other", f"judged by different judges ({one.hash}, {other.hash})"),
     ):
         found = compare(tmp_path / a, tmp_path / b, tmp_path)
         assert found["missing"]["lingo_judge"] == why and found["changed"] == 0
-
-
-class _Judge:
-    """Gives every answer one score."""
-
-    def __init__(self, score):
-        self.score, self.name, self.hash = score, "judge", str(score)
-
-    def scores(self, questions, references, answers):
-        return np.full(len(questions), self.score)
 
 
 def test_what_cannot_be_compared(scored, part, tmp_path):
