@@ -192,10 +192,10 @@ def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
 
 def _processor_hash(processor: LeoProcessor) -> str:
     """How pictures and words reach the model, as a short fingerprint: sizes, tokens, the chat template."""
-    words = json.dumps(sorted(processor.tokenizer.get_vocab().items()))
-    return hashlib.blake2s(
-        (processor.to_json_string() + str(processor.chat_template) + words).encode()
-    ).hexdigest()[:12]
+    words = sorted(processor.tokenizer.get_vocab().items())
+    settings = _of_any_library(json.loads(processor.to_json_string()))
+    made = json.dumps([settings, processor.chat_template, words], sort_keys=True)
+    return hashlib.blake2s(made.encode()).hexdigest()[:12]
 
 
 def weights_hash(network: PreTrainedModel) -> str:
@@ -204,11 +204,16 @@ def weights_hash(network: PreTrainedModel) -> str:
     Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
     read twice.
     """
-    settings = json.loads(network.config.to_json_string())
-    # Of the library that is installed, not of the model: an upgrade does not make it another one.
-    settings.pop("transformers_version", None)
+    settings = _of_any_library(json.loads(network.config.to_json_string()))
     made = hashlib.blake2s(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():
         values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
         made.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())
     return made.hexdigest()[:12]
+
+
+def _of_any_library(settings: Any) -> Any:
+    """Without the version of transformers that is installed: an upgrade does not make it another model."""
+    if isinstance(settings, dict):
+        return {k: _of_any_library(v) for k, v in settings.items() if k != "transformers_version"}
+    return [_of_any_library(item) for item in settings] if isinstance(settings, list) else settings

@@ -10,7 +10,8 @@ import torch
 
 from leo_drive.errors import InputError
 from leo_drive.evaluation.judge import LingoJudge
-from leo_drive.evaluation.partial import PartialAnswers, weights_hash
+from leo_drive.evaluation.partial import PartialAnswers, weights_hash, what_answers_depend_on
+from leo_drive.inference import Leo
 from tests.evaluation.judges import tiny_judge
 from tests.model.tiny import tiny_leo
 
@@ -35,12 +36,15 @@ def test_a_file_that_is_something_else_is_one_line(tmp_path, text):
 
 
 def test_another_version_of_transformers_is_the_same_model(tmp_path, monkeypatch):
-    network, _ = tiny_leo(seed=0)
+    network, processor = tiny_leo(seed=0)
     judge = LingoJudge(str(tiny_judge(tmp_path)), device="cpu")
     before = weights_hash(network), judge.hash
+    asked = what_answers_depend_on(Leo(network, processor), [], 8)
     # The library writes its own version into what it makes of a configuration.
     monkeypatch.setattr("transformers.configuration_utils.__version__", "99.0.0")
     for config in (network.config, judge.model.config):
         said = json.loads(config.to_json_string())["transformers_version"]
         assert said == "99.0.0" != metadata.version("transformers")
     assert (weights_hash(network), judge.hash) == before
+    assert "99.0.0" in processor.to_json_string()
+    assert what_answers_depend_on(Leo(network, processor), [], 8) == asked
