@@ -261,6 +261,8 @@ class _Results:
 def _connect(address: str) -> Any:
     # Its own complaints go to its log files; what matters of them becomes our errors.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Nobody who annotates drives has been asked whether Ray's makers may count that.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
