@@ -35,10 +35,32 @@ SIDES = {"left": "right", "right": "left", "both": "both"}
         ("Stop right now; the cyclist on the right has right of way.",
          "Stop right now; the cyclist on the left has right of way."),
         ("A bright light on leftover snow.", "A bright light on leftover snow."),
+        ("Is it the lane on the right?", "Is it the lane on the left?"),
+        ("It is on the left, right?", "It is on the right, right?"),
+        ("Is that right lane free?", "Is that left lane free?"),
+        ("Is that right or left?", "Is that left or right?"),
+        ("On the left the road is clear.", "On the right the road is clear."),
+        ("Turning left the car stops.", "Turning right the car stops."),
+        ("The car on the left left the right lane.", "The car on the right left the left lane."),
+        ("On the right behind the van.", "On the left behind the van."),
+        ("Look left, then right before crossing.", "Look right, then left before crossing."),
+        ("We move right before the junction.", "We move left before the junction."),
+        ("The car merges right in front of us.", "The car merges left in front of us."),
+        ("The van indicates right before turning.", "The van indicates left before turning."),
+        ("The road bends sharply right ahead.", "The road bends sharply left ahead."),
+        ("A car on the rear right behind us.", "A car on the rear left behind us."),
+        ("The lane that is right, the other is closed.", "The lane that is left, the other is closed."),
+        ("On the right there is a bus.", "On the left there is a bus."),
+        ("To our right ahead of the bus.", "To our left ahead of the bus."),
+        ("Turn right ahead, then take a right after the lights.",
+         "Turn left ahead, then take a left after the lights."),
+        ("Keep right before the bridge; left or right behind it?",
+         "Keep left before the bridge; right or left behind it?"),
+        ("The one on the right right behind us.", "The one on the left right behind us."),
     ],
 )  # fmt: skip
 def test_text(text, mirrored):
-    assert mirror_text(text) == mirrored and mirror_text(mirrored) == text
+    assert mirror_text(text) == mirrored
     assert mirror_text(mirrored) == text
 
 
@@ -64,37 +86,6 @@ def test_text(text, mirrored):
 )
 def test_what_is_no_side_stays(text):
     assert mirror_text(text) == text
-
-
-@pytest.mark.parametrize(
-    "text, mirrored",
-    [
-        ("Is it the lane on the right?", "Is it the lane on the left?"),
-        ("It is on the left, right?", "It is on the right, right?"),
-        ("Is that right lane free?", "Is that left lane free?"),
-        ("Is that right or left?", "Is that left or right?"),
-        ("On the left the road is clear.", "On the right the road is clear."),
-        ("Turning left the car stops.", "Turning right the car stops."),
-        ("The car on the left left the right lane.", "The car on the right left the left lane."),
-        ("On the right behind the van.", "On the left behind the van."),
-        ("Look left, then right before crossing.", "Look right, then left before crossing."),
-        ("We move right before the junction.", "We move left before the junction."),
-        ("The car merges right in front of us.", "The car merges left in front of us."),
-        ("The van indicates right before turning.", "The van indicates left before turning."),
-        ("The road bends sharply right ahead.", "The road bends sharply left ahead."),
-        ("A car on the rear right behind us.", "A car on the rear left behind us."),
-        ("The lane that is right, the other is closed.", "The lane that is left, the other is closed."),
-        ("On the right there is a bus.", "On the left there is a bus."),
-        ("To our right ahead of the bus.", "To our left ahead of the bus."),
-        ("Turn right ahead, then take a right after the lights.",
-         "Turn left ahead, then take a left after the lights."),
-        ("Keep right before the bridge; left or right behind it?",
-         "Keep left before the bridge; right or left behind it?"),
-        ("The one on the right right behind us.", "The one on the left right behind us."),
-    ],
-)  # fmt: skip
-def test_what_is_a_side_is_swapped_also_beside_such_words(text, mirrored):
-    assert mirror_text(text) == mirrored and mirror_text(mirrored) == text
 
 
 @pytest.fixture(scope="module")
