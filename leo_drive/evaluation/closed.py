@@ -90,7 +90,8 @@ def score_table(table: pd.DataFrame) -> dict[str, Any] | None:
 def balanced_accuracy(table: pd.DataFrame) -> Metric:
     """`score_closed`'s balanced accuracy, of a table's closed questions, as a score that can be resampled.
 
-    A value that a resample happens to lack has no share in its kind's mean.
+    A value that a resample happens to lack counts there with its recall over the whole table. Left out of its
+    kind's mean, a resample would be the easier the fewer values it has, and score above the table itself.
     """
     rows = list(zip(table["kind"], table["truth"], table["correct"], strict=True))
     cells = sorted({(kind, truth) for kind, truth, correct in rows if kind and correct is not None})
@@ -102,16 +103,13 @@ def balanced_accuracy(table: pd.DataFrame) -> Metric:
             statistics[i, len(cells) + cell] = 1
     kinds = sorted({kind for kind, _ in cells})
     members = [[i for i, (kind, _) in enumerate(cells) if kind == name] for name in kinds]
+    right, asked = np.split(statistics.sum(0), 2)
+    whole = right / asked
 
     def score(sums: np.ndarray) -> np.ndarray:
         recalls = ratio(np.stack([sums[..., : len(cells)], sums[..., len(cells) :]], axis=-1))
-        of_kinds = [_mean(recalls[..., of_kind]) for of_kind in members]
-        return _mean(np.stack(of_kinds, axis=-1)) if of_kinds else np.full(sums.shape[:-1], np.nan)
+        recalls = np.where(np.isnan(recalls), whole, recalls)
+        of_kinds = [recalls[..., of_kind].mean(-1) for of_kind in members]
+        return np.mean(of_kinds, axis=0) if of_kinds else np.full(sums.shape[:-1], np.nan)
 
     return Metric(statistics, score)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Over the last axis, of those that are numbers; NaN where none is."""
-    known = ~np.isnan(values)
-    return ratio(np.stack([np.where(known, values, 0).sum(-1), known.sum(-1)], axis=-1))

@@ -61,6 +61,15 @@ def test_balanced_accuracy_is_score_closeds():
     assert score_table(table)["balanced_accuracy"] == balanced_accuracy(table).value
 
 
+def test_the_common_answer_gains_nothing_where_a_rare_value_is_not_drawn():
+    # Ten kinds, of each one "no" among a hundred, and always "yes" for an answer.
+    rows = [(f"{i}", f"kind{k}", "no" if i == k else "yes", i != k) for i in range(100) for k in range(10)]
+    table = pd.DataFrame(rows, columns=["segment_id", "kind", "truth", "correct"])
+    metric = balanced_accuracy(table)
+    assert metric.value == 0.5
+    assert interval(metric, list(table["segment_id"])) == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("a, b", [(0, 0), (1, 9), (5, 5), (0, 6), (30, 11)])
 def test_mcnemar_is_the_binomial_test(a, b):
     known = binomtest(a, a + b).pvalue if a + b else 1.0
