@@ -19,7 +19,7 @@ from leo_drive.terminal import named_path, out, run_command
 from training.ablate_cost import Cost, estimate
 from training.ablate_plan import REAL, named_ablations
 from training.ablate_report import print_results, write_results
-from training.ablate_run import run_study
+from training.ablate_run import check_parts, run_study
 from training.ablate_study import open_study
 from training.drives import check_real
 
@@ -67,6 +67,7 @@ def main(
     study = open_study(
         ablation, recipe, out_dir, seeds, steps, None if real is None else f"{REAL}-{held_out}"
     )
+    check_parts(study)
     models = {trial.model for trial in study.trials}
     stages = {stage.recipe.output: stage for trial in study.trials for stage in trial.stages}
     left = [stage for stage in stages.values() if not stage.finished]

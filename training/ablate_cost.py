@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from leo_drive.data.lingoqa import read_lingoqa
+from leo_drive.data.lingoqa import read_lingoqa, read_part
+from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import clip_of
 from leo_drive.inference import load
 from leo_drive.inference.load import quiet
@@ -25,6 +26,7 @@ from training.run_folder import last_whole_checkpoint
 from training.train import train
 
 _CLIPS = 8
+_REAL_CLIPS = 100
 _STEPS = 3
 # Clips with grey frames are encoded once, but their questions are answered too.
 _SEEING_AND_BLIND = 1.7
@@ -97,8 +99,13 @@ def _rehearse(study: Study, trial: Trial, step: dict[Path, float]) -> _Speed:
                 rates = pd.read_csv(folder / "log.csv")["clips_per_second"].dropna()
                 step[folder] = recipe.batch_size / float(rates.iloc[1:].max())
     leo = load(trial.model)
-    root = next(root for root, _ in trial.parts.values())
-    example = read_lingoqa(root)[0]
+    parts = [root for root, _ in trial.parts.values()]
+    parts += [study.out / DATA / drawn.folder(name) for name, drawn in study.plan.draw.items()]
+    if not parts:
+        raise InputError(
+            f"{study.name}: learns from real drives alone, which a rehearsal leaves out; give --no-rehearse"
+        )
+    example = read_lingoqa(parts[0])[0]
     clip = clip_of(example, leo.model.config.trained_frames)
     questions = [qa.question for qa in example.questions]
     answers = leo.ask(clip, questions)
@@ -119,10 +126,22 @@ def _left(study: Study, trial: Trial, speed: _Speed, counted: set[Path]) -> floa
             seconds += speed.picture * sum(
                 d.clips * d.frames for d in study.plan.draw.values() if not d.labels
             )
-    for _, report in trial.parts.values():
-        clips = max(d.clips for d in study.plan.draw.values() if d.split == "val")
-        seconds += 0.0 if (report / "result.json").is_file() else _SEEING_AND_BLIND * speed.clip * clips
+    seconds += sum(
+        _SEEING_AND_BLIND * speed.clip * _clips(study, root)
+        for root, report in trial.parts.values()
+        if not (report / "result.json").is_file()
+    )
     return seconds
+
+
+def _clips(study: Study, part: Path) -> int:
+    """How many clips a part has; of real drives that are not split yet, as many as of generated ones."""
+    for name, drawn in study.plan.draw.items():
+        if part == study.out / DATA / drawn.folder(name):
+            return drawn.clips
+    if part.is_dir():
+        return len(read_part(part))
+    return max((d.clips for d in study.plan.draw.values() if d.split == "val"), default=_REAL_CLIPS)
 
 
 def _measured(trial: Trial) -> bool:

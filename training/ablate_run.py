@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
+from leo_drive.data.example import Example
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
@@ -58,6 +59,28 @@ def run_study(study: Study, real: Path | None, done: Callable[[list[Result]], ob
         if all(later.vision_cache != trial.vision_cache for later in study.trials[number:]):
             caches[trial.vision_cache].leave()
     return results
+
+
+def check_parts(study: Study) -> None:
+    """Look at what is to be measured on, before anything is trained.
+
+    Raises:
+        InputError: there is nothing, or a part that was given cannot be read or has no closed questions.
+    """
+    parts = {root for trial in study.trials for root, _ in trial.parts.values()}
+    if not parts:
+        raise InputError(f"{study.name}: there is nothing to measure on but real drives; give --real")
+    for root in sorted(parts):
+        if not root.is_relative_to(study.out / DATA):
+            _closed_examples(root)
+
+
+def _closed_examples(root: Path) -> list[Example]:
+    """The part's clips; InputError where it cannot be read or has no closed questions."""
+    examples = infer_kinds(read_lingoqa(root))
+    if not any(qa.choices for example in examples for qa in example.questions):
+        raise InputError(f"{root}: none of its questions is closed; ablations are measured on closed ones")
+    return examples
 
 
 def draw_all(study: Study, real: Path | None) -> None:
@@ -130,7 +153,7 @@ def measure(trial: Trial, part: str, where: str) -> Result:
 
 def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
     leo = load(trial.model)
-    examples = infer_kinds(read_lingoqa(root))
+    examples = _closed_examples(root)
     asked = [asked_once(example) for example in examples]
     shown: dict[str, Show] = {"seeing": lambda clip: clip, "blind": grey_clip}
     about = what_answers_depend_on(leo, asked, MAX_NEW_TOKENS)
@@ -141,10 +164,7 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
             )
         tables = {name: question_table(examples, said) for name, said in answers.items()}
         closed, blind = (score_table(tables[name]) for name in shown)
-        if closed is None or blind is None:
-            raise InputError(
-                f"{root}: none of its questions is closed; ablations are measured on closed ones"
-            )
+        assert closed is not None and blind is not None  # see _closed_examples
         (folder / QUESTIONS).write_text(to_csv(tables["seeing"]), encoding="utf-8")
     return {
         "questions": closed["questions"],
