@@ -65,10 +65,6 @@ class Weights:
         """Shapes of the weights whose names begin with `prefix`, which is left out."""
         return {n.removeprefix(prefix): w.shape for n, w in self._by_name.items() if n.startswith(prefix)}
 
-    @property
-    def file_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files)
-
 
 @contextmanager
 def opened(file: Path) -> Iterator[Reader]:

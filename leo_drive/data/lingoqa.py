@@ -149,6 +149,8 @@ def _kind_problem(kind: Any, value: Any, choices: Any) -> str | None:
         return f"the kind is no text; found {kind!r:.60}"
     if not value and (choices is None or not len(choices)):
         return None  # an open question
+    if kind is None:
+        return "a value or choices, and no kind to count it with"
     listed = isinstance(choices, list | np.ndarray)
     if not listed or not all(isinstance(c, str) and c.strip() for c in choices):
         return f"choices is no list of texts; found {choices!r:.60}"

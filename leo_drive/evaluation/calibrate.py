@@ -36,6 +36,8 @@ PARTIAL = "calibration.partial.jsonl"
 REPORT, PLOT = "calibration.json", "calibration.png"
 # Below what six digits of a confidence can tell.
 _LEAST = 5e-7
+# Temperatures nearer than this are the same: confidences have six digits.
+_SAME = 1e-3
 
 
 def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -94,12 +96,16 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
 def store_temperature(folder: Path, report: dict[str, Any]) -> None:
     """Write the temperature into a model folder's config.json, and what it was fitted on into its card.
 
+    Where the model has it already, from the same answers as a rule, both stay as they are.
+
     Args:
         report: what `calibrate_model` gives.
 
     Raises:
         LeoDriveError: confidence would mean less than it did; nothing is written.
     """
+    if math.isclose(report["temperature"], report["temperature_before"], rel_tol=_SAME):
+        return
     before, after = (report[name]["ece"] for name in ("before", "after"))
     if after > before:
         raise LeoDriveError(
@@ -107,10 +113,6 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
             f"the fit would be {after:.4f}, without it is {before:.4f}; give a larger part, or "
             f"leave the model as it is"
         )
-    path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["confidence_temperature"] = report["temperature"]
-    write(path, json.dumps(config, indent=2) + "\n")
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.name}\n"
     before, after = report["before"], report["after"]
@@ -124,6 +126,11 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
     )
     without = re.sub(r"\n*^## Confidence\n.*?(?=^## |\Z)", "\n\n", text, flags=re.M | re.S)
     write(card, f"{without.rstrip()}\n\n{said}")
+    # Last: stopped before, it is fitted and stored again.
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["confidence_temperature"] = report["temperature"]
+    write(path, json.dumps(config, indent=2) + "\n")
 
 
 def _closed_alone(example: Example) -> Example:

@@ -249,8 +249,11 @@ def evaluate_compare(
 ) -> None:
     """Say whether B is better than A: paired differences, McNemar's test, and the questions that changed."""
     from leo_drive.evaluation.compare import compare, print_comparison
+    from leo_drive.evaluation.report import read_report
 
-    where = writable_folder(out_dir or b / "compare") if b.is_dir() else (out_dir or b)
+    for folder in (a, b):
+        read_report(folder)  # before a folder is made for the result
+    where = writable_folder(out_dir or b / "compare")
     with spinner("comparing"):
         found = compare(a, b, where, _command())
     if as_json:

@@ -39,7 +39,7 @@ from leo_drive.evaluation.page import (
 )
 from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
-from leo_drive.evaluation.scores import NAMES, measure
+from leo_drive.evaluation.scores import GAINS, NAMES, measure
 from leo_drive.evaluation.table import csv_text, read_table
 from leo_drive.terminal import print_table
 
@@ -62,7 +62,8 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     Returns:
         questions (that both have), only_a and only_b (how many just one has), scores (of each: a, b,
         difference, interval, and where it is right or wrong by question: only_a_right, only_b_right,
-        mcnemar_p), missing (of scores that cannot be compared, why), changed (how many answers),
+        mcnemar_p), missing (of scores that cannot be compared, why), tokenizer (of BLEU, METEOR and CIDEr,
+        which are counted anew), notes (how the scores are to be read), changed (how many answers),
         kinds (of closed questions, the same of each one's balanced accuracy), extras (see `side_by_side`),
         and of DriveLM counted: how many questions count in both, a alone and b
         alone.
@@ -83,7 +84,8 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     for report, table in zip(reports, (first, second), strict=True):
         if report.get("confidence"):
             report["confidence"] = table_reliability(table)
-    scores, missing = _scores(first, second, reports[0]["benchmark"])
+    scores, missing, tokenizer = _scores(first, second, reports[0]["benchmark"])
+    missing |= _gains(*reports)
     judges = [report["settings"].get("judge_hash") for report in reports]
     if judges[0] != judges[1]:
         if scores.pop("lingo_judge", None):
@@ -105,6 +107,8 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             "only_b": len(tables[1]) - len(common),
             "scores": scores,
             "missing": missing,
+            "tokenizer": tokenizer,
+            "notes": _notes(reports, tokenizer),
             "changed": len(changed),
             "kinds": _kinds(first, second) if reports[0].get("closed") else {},
             "extras": side_by_side(*reports),
@@ -146,7 +150,8 @@ def print_comparison(found: Mapping[str, Any], console: Console) -> None:
     for row in _rows(found):
         table.add_row(*map(escape, row))
     print_table(table, console)
-    console.print(_summary(found), highlight=False, markup=False)
+    for line in (_summary(found), *found["notes"]):
+        console.print(line, highlight=False, markup=False)
 
 
 _COLUMNS = (
@@ -184,7 +189,8 @@ def _once(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 def _scores(
     first: pd.DataFrame, second: pd.DataFrame, benchmark: str
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, str], str]:
+    """Scores, why others are missing, and the tokenizer."""
     segments = list(first["segment_id"])
     scores: dict[str, dict[str, Any]] = {}
     a, b = measure(first, benchmark), measure(second, benchmark)
@@ -202,7 +208,26 @@ def _scores(
             only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
             p = mcnemar(only_a, only_b)
             scores[name] |= {"only_a_right": only_a, "only_b_right": only_b, "mcnemar_p": p}
-    return scores, missing
+    return scores, missing, a.tokenizer
+
+
+def _gains(of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> dict[str, str]:
+    """What both gain over grey frames: of those answers no verdicts are kept to draw again."""
+    gains = {name: [report["scores"].get(name, {}).get("score") for report in (of_a, of_b)] for name in GAINS}
+    return {
+        name: f"A {hundredths(a)}, B {hundredths(b)}, each over its own questions"
+        for name, (a, b) in gains.items()
+        if a is not None and b is not None
+    }
+
+
+def _notes(reports: Sequence[Mapping[str, Any]], tokenizer: str) -> list[str]:
+    return [
+        f"BLEU, METEOR and CIDEr are counted anew, with the tokenizer {tokenizer}; {side}'s report has those "
+        f"of {theirs}."
+        for side, report in zip("AB", reports, strict=True)
+        if (theirs := report["settings"].get("tokenizer")) not in (None, tokenizer)
+    ]
 
 
 def _right(table: pd.DataFrame, column: str) -> np.ndarray:
@@ -296,7 +321,8 @@ def _page(found: Mapping[str, Any], reports: tuple[dict, dict], changed: pd.Data
             "Scores",
             text_html(f"A: {found['model_a']}, {found['a']}")
             + text_html(f"B: {found['model_b']}, {found['b']}")
-            + table_html(_COLUMNS, _rows(found)) + _plot(found) + text_html(_summary(found), "faint"),
+            + table_html(_COLUMNS, _rows(found)) + _plot(found)
+            + "".join(text_html(line, "faint") for line in (_summary(found), *found["notes"])),
         )
     ]  # fmt: skip
     if found["kinds"]:

@@ -53,7 +53,8 @@ def corrupt(clip: Clip, name: str, strength: int, seed: int = 0) -> Clip:
         raise InputError(f"corruption {name}: not one of {', '.join(CORRUPTIONS)}")
     if strength not in STRENGTHS:
         raise InputError(f"corruption {name}: strength {strength} is not one of 1, 2, 3")
-    about = f"{seed} {name} {clip.source} {clip.camera} {clip.timestamps}".encode()
+    # Of where the clip lies only its own name: data that were moved are the same.
+    about = f"{seed} {name} {clip.source.rpartition('/')[2]} {clip.camera} {clip.timestamps}".encode()
     rng = np.random.default_rng(int.from_bytes(hashlib.blake2s(about).digest()[:8], "big"))
     return CORRUPTIONS[name](clip, strength, rng)
 

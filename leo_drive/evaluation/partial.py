@@ -23,6 +23,13 @@ from leo_drive.model import LeoProcessor
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
 _VALUES_READ = 64
+_NO_DECODING = {
+    *("_from_model_config", "transformers_version", "use_cache"),
+    *("pad_token_id", "bos_token_id", "eos_token_id"),
+    *("output_attentions", "output_hidden_states", "do_sample", "temperature", "top_k", "top_p"),
+    *("max_length", "max_new_tokens"),
+}
+"""Of a generation_config.json: what greedy answers do not depend on, and what is given for each of them."""
 
 _Kept = dict[tuple[str, int, str], list[Answered]]
 """By pass, number of the clip, and what is shown of it."""
@@ -149,17 +156,20 @@ class PartialAnswers:
 
 
 def what_answers_depend_on(leo: Leo, examples: Sequence[Example], max_new_tokens: int) -> dict[str, str]:
-    """Model, processor and questions, each as a short fingerprint, how long answers may be, our version."""
+    """Model, processor and questions, each as a short fingerprint, how answers are made, our version.
+
+    Of pictures see `what_is_shown`.
+    """
     asked = hashlib.blake2s()
     for example in examples:
-        lines = [example.example_id, *(p.member or p.path.name for p in example.pictures)]
+        lines = [example.example_id, *(example.names or ())]
         lines += [f"{qa.question_id} {qa.question}" for qa in example.questions]
         asked.update("\n".join(lines).encode())
     return {
         "weights": weights_hash(leo.model),
         "processor": _processor_hash(leo.processor),
         "questions": asked.hexdigest()[:12],
-        "max_new_tokens": str(max_new_tokens),
+        "decoding": _decoding(leo.model, max_new_tokens),
         "leo-drive": leo_drive.__version__,
     }
 
@@ -186,8 +196,15 @@ def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
         "model_hash": about["weights"],
         **shown,
         "dtype": str(leo.model.dtype).removeprefix("torch."),
-        "decoding": f"greedy, at most {about['max_new_tokens']} tokens",
+        "decoding": about["decoding"],
     }
+
+
+def _decoding(model: PreTrainedModel, max_new_tokens: int) -> str:
+    """How answers are made; what of the model's own generation_config.json changes them is named."""
+    settings = model.generation_config.to_diff_dict()
+    own = {name: value for name, value in settings.items() if name not in _NO_DECODING}
+    return ", ".join([f"greedy, at most {max_new_tokens} tokens", *(f"{k} {v}" for k, v in own.items())])
 
 
 def _processor_hash(processor: LeoProcessor) -> str:

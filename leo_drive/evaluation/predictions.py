@@ -43,6 +43,11 @@ class Matching:
     doubled: list[str]
     of_doubled: str = "every answer counts"
 
+    @property
+    def matched(self) -> int:
+        """How many questions have an answer."""
+        return self.questions - len(self.missing)
+
     def warnings(self) -> list[str]:
         """A line for every sort of mismatch."""
         sorts = (
@@ -51,15 +56,16 @@ class Matching:
             (self.doubled, f"answered more than once; {self.of_doubled}"),
         )
         lines = [f"{len(ids)} question ids {what}: {some(ids)}" for ids, what in sorts if ids]
-        if self.extra or len(self.table) != self.questions:
-            total = f"WARNING: {len(self.table)} answers matched, of {self.questions} questions of the part"
-            return [total, *lines]
+        if lines:
+            counts = f"{self.matched} of {self.questions} questions of the part are answered"
+            lines.insert(0, f"WARNING: {counts}, by {len(self.table)} answers")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
         """For report.json."""
         return {
-            "matched": len(self.table),
+            "matched": self.matched,
+            "answers": len(self.table),
             "expected": self.questions,
             "missing": self.missing,
             "extra": self.extra,

@@ -86,7 +86,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / REPORT
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{folder}: has no {REPORT}; give the folder that leo-drive evaluate wrote"
         ) from None

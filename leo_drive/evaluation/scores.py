@@ -146,8 +146,8 @@ def _drivelm(table: pd.DataFrame) -> Measured:
         for order in (1, 2, 3, 4):
             metrics[f"bleu_{order}"] = _spread(bleu(tokens, order), spoken)
         metrics["rouge_l"] = _spread(rouge_l(tokens), spoken)
-        of_cider = cider(tokens)
-        _add(metrics, missing, "cider", of_cider and _spread(of_cider, spoken), NO_CIDER)
+        # The challenge counts a CIDEr of 0 where there is too little to tell what is rare.
+        metrics["cider"] = _spread(cider(tokens) or share([0.0] * int(spoken.sum())), spoken)
     else:
         missing |= dict.fromkeys(("bleu_4", "rouge_l", "cider"), "no question of this sort counts")
     return Measured(metrics, missing, tokens.tokenizer)

@@ -66,6 +66,8 @@ def kinds_section(report: Mapping[str, Any]) -> Section | None:
 def mistakes_section(table: pd.DataFrame, frames: Frames) -> Section | None:
     """The wrong answers that the model was surest of, and the ones furthest from right, with their frames.
 
+    Where nobody said how sure, the first wrong ones.
+
     Of DriveLM, only of questions that count: the scores leave out the others, so they are no mistakes.
     """
     if "counts" in table:
@@ -73,10 +75,11 @@ def mistakes_section(table: pd.DataFrame, frames: Frames) -> Section | None:
     refused = table["judge"] <= JUDGE_THRESHOLD
     # Of a closed question its value says what is right; the judge, of an open one.
     wrong = table[table["correct"].isin([False]) | (table["correct"].isna() & refused)]
-    sure = wrong.dropna(subset=["confidence"]).sort_values("confidence", ascending=False, kind="stable")
+    sure = wrong.sort_values("confidence", ascending=False, kind="stable", na_position="last")
     worst = table[refused].sort_values("judge", kind="stable")
     parts = []
-    for title, rows in (("Most confident mistakes", sure), ("Worst answers by the judge", worst)):
+    first = "Most confident mistakes" if wrong["confidence"].notna().any() else "Wrong answers"
+    for title, rows in ((first, sure), ("Worst answers by the judge", worst)):
         if len(rows):
             shown = rows.head(SHOWN)
             parts.append(f"<h3>{title}</h3>" + "".join(_mistake(row, frames) for _, row in shown.iterrows()))

@@ -110,11 +110,13 @@ def part_of(question: str) -> str:
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
-    """A part's questions with their references and kinds, and its pictures' names, as a short hash."""
+    """A part's questions with their references and kinds, as a short hash.
+
+    Not its pictures: the same part asks the same, unpacked or in its archive, and of other cameras.
+    """
     made = hashlib.blake2s()
     for example in examples:
-        pictures = [p.member or p.path.name for p in example.pictures]
-        lines = [[example.example_id, *pictures]]
+        lines = [[example.example_id]]
         for qa in example.questions:
             closed = (qa.kind or "", qa.value or "", *(qa.choices or ()))
             lines.append([qa.question_id, qa.question, qa.answer, *closed])
@@ -130,7 +132,8 @@ def subjects_of(table: Path) -> dict[str, str]:
     rows = pd.read_parquet(path)
     if not {"question_id", "subject"} <= set(rows.columns):
         return {}
-    return {str(i): str(s) for i, s in zip(rows["question_id"], rows["subject"], strict=True) if s}
+    subjects = zip(rows["question_id"], rows["subject"], strict=True)
+    return {str(i): subject for i, subject in subjects if isinstance(subject, str) and subject}
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -188,6 +188,7 @@ def test_a_table_of_kinds_that_has_a_question_twice(tmp_path):
         ("choices", ["yes", None], "choices is no list of texts"),
         ("choices", None, "choices is no list of texts; found None"),
         ("kind", 3, "the kind is no text; found 3"),
+        ("kind", None, "a value or choices, and no kind to count it with"),
     ],
 )
 def test_a_table_of_kinds_with_something_else_in_it(tmp_path, field, value, reason):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -42,6 +44,13 @@ def test_pictures_get_worse_with_strength_and_depend_on_the_seed_alone(clip, nam
     assert 0.5 < errors[0] < errors[1] < errors[2], errors
     if name in ("noise", "fog", "rain", "night", "motion_blur"):
         assert not np.array_equal(pixels(changed), pixels(corrupt(clip, name, 3, seed=1)))
+
+
+def test_data_that_were_moved_are_corrupted_alike(clip):
+    here, there = (replace(clip, source=f"{folder}/segment1") for folder in ("evaluation", "val_part"))
+    assert np.array_equal(pixels(corrupt(here, "noise", 2)), pixels(corrupt(there, "noise", 2)))
+    other = replace(clip, source="evaluation/segment2")
+    assert not np.array_equal(pixels(corrupt(here, "noise", 2)), pixels(corrupt(other, "noise", 2)))
 
 
 @pytest.mark.parametrize("size", [(101, 67), (64, 48)])

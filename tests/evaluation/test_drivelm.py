@@ -179,7 +179,12 @@ def test_of_an_id_that_is_there_twice_the_last_answer_counts(root, tmp_path, cap
     (tmp_path / "output.json").write_text(json.dumps([{"id": "s_f1_5", "answer": "C"}, *rows]))
     report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
     assert report["scores"]["accuracy"]["score"] == ACCURACY
-    assert report["warnings"] == ["1 question ids answered more than once; the last counts: s_f1_5"]
+    (loud, line) = report["warnings"]
+    assert (
+        loud
+        == f"WARNING: {len(rows)} of {len(rows)} questions of the part are answered, by {len(rows)} answers"
+    )
+    assert line == "1 question ids answered more than once; the last counts: s_f1_5"
     assert "the last counts" in caplog.text
     (tmp_path / "output.json").write_text(json.dumps([*rows, {"id": "s_f1_5", "answer": "C"}]))
     report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")

@@ -61,6 +61,17 @@ def test_questions_that_one_score_leaves_out_are_not_worse(tmp_path):
     assert list(changed["change"]) == ["worse", *["counts in B alone"] * 2, "other words"]
 
 
+def test_of_one_language_question_cider_is_the_challenges(tmp_path):
+    file = asked()
+    del file["s"]["key_frames"]["f2"]
+    right = {id_: answer for id_, answer in right_answers().items() if id_.startswith("s_f1")}
+    report, _ = evaluated(write_root(tmp_path, file), tmp_path / "a", right)
+    assert report["sorts"]["language"]["counted"] == 1
+    # Its scorer gives 0 where nothing tells what is rare, and counts that.
+    assert report["scores"]["cider"]["score"] == 0
+    assert report["official"]["language"] == pytest.approx(2 / 3)
+
+
 def test_the_page_shows_no_mistake_that_does_not_count(tmp_path):
     challenge = read_challenge(write_root(tmp_path))
     evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, tmp_path / "out", max_new_tokens=8)

@@ -63,14 +63,15 @@ def test_lingoqas_own_scores(judge, tmp_path, caplog, monkeypatch):
         )
     assert report["scores"]["lingo_judge"]["score"] == GOLDEN_SCORE
     assert report["matching"] == {
-        "matched": 10,
+        "matched": 9,
+        "answers": 10,
         "expected": 10,
         "missing": ["q9"],
         "extra": ["q1", "q99"],
         "doubled": ["q0"],
     }
     said = "\n".join(caplog.messages)
-    assert "WARNING: 10 answers matched, of 10 questions" in said
+    assert "WARNING: 9 of 10 questions of the part are answered, by 10 answers" in said
     assert "1 question ids without an answer; the score is over the others: q9" in said
     assert "2 question ids not of this part" in said and "1 question ids answered more than once" in said
     assert "1 of 10 answers are empty: wrong as closed answers; judged all the same, 1 of them as" in said

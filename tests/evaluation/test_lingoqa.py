@@ -188,7 +188,7 @@ def test_answers_that_were_cut_short_are_told(part, tmp_path, caplog):
     assert line.startswith(f"{len(table)} of {len(table)} answers were cut short; a larger --max-new-tokens")
     # Answers of another length are other answers.
     stopped_run(part, tmp_path / "stopped")
-    with pytest.raises(InputError, match="with max_new_tokens 128, now 1;"):
+    with pytest.raises(InputError, match="with decoding greedy, at most 128 tokens, now greedy, at most 1 "):
         evaluate_part(leo(), part, tmp_path / "stopped", max_new_tokens=1)
 
 
@@ -222,6 +222,19 @@ def test_a_finished_evaluation_answers_nothing_twice(part, tmp_path, caplog):
     again.processor.chat_template += " "
     evaluate_part(again, part, out)
     assert again.clips == 2 * SEGMENTS
+    # And those that the model's own way to decode led to, which the report names.
+    again = leo()
+    again.model.generation_config.repetition_penalty = 5.0
+    settings = evaluate_part(again, part, out)["settings"]
+    assert again.clips == 2 * SEGMENTS
+    assert settings["decoding"] == "greedy, at most 128 tokens, repetition_penalty 5.0"
+
+
+def test_an_unpacked_part_is_the_same_part(part, tmp_path):
+    first = evaluate_part(leo(), part, tmp_path / "out")
+    unpack(part)
+    again = leo()
+    assert evaluate_part(again, part, tmp_path / "out") == first and again.clips == 0
 
 
 def test_what_an_earlier_evaluation_alone_wrote_is_removed(part, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.compare import compare
 from leo_drive.evaluation.extras import Confidence
 from leo_drive.evaluation.judge import LingoJudge
+from leo_drive.evaluation.language import PTB, WORDS
 from leo_drive.evaluation.lingoqa import evaluate_predictions
 from leo_drive.evaluation.table import read_table
 from tests.evaluation.judges import tiny_judge
@@ -59,6 +61,22 @@ def test_wrong_and_empty_answers(scored):
     assert report["closed"]["accuracy"] == pytest.approx(10 / 12)
 
 
+def test_wrong_answers_are_shown_where_nobody_said_how_sure(scored):
+    _, out = scored("unsure", {0: "Yes."})
+    page = (out / "report.html").read_text()
+    assert "Wrong answers" in page and "Most confident" not in page
+    assert "<b>Yes.</b> Right: no" in page
+
+
+def test_a_part_that_is_not_all_answered_says_so_loudly(part, tmp_path):
+    answers = right_answers()
+    thrice = pd.concat([answers.iloc[2:], answers.tail(1), answers.tail(1)])
+    thrice.to_csv(tmp_path / "answers.csv", index=False)
+    report = evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / "out")
+    # As many answers as questions, but not to as many.
+    assert report["warnings"][0] == "WARNING: 16 of 18 questions of the part are answered, by 18 answers"
+
+
 def test_comparing(scored, tmp_path):
     (_, a), (_, b) = scored("a", {0: "Yes.", 3: "No.", 2: "It is red."}), scored("b", {4: "Right."})
     found = compare(a, b, tmp_path)
@@ -75,6 +93,35 @@ def test_comparing(scored, tmp_path):
     assert "Answers that changed" in (tmp_path / "compare.html").read_text()
     same = compare(a, a, tmp_path)
     assert same["changed"] == 0 and same["scores"]["bleu_4"]["difference"] == 0
+    assert found["tokenizer"] == WORDS and found["notes"] == []
+    # Somebody who had Java made B, and nobody has it here.
+    report = json.loads((b / "report.json").read_text())
+    report["settings"]["tokenizer"] = PTB
+    report["scores"]["gain_over_blind"] = {"score": 0.25, "interval": None}
+    for folder in (a, b):
+        copy = tmp_path / folder.parent.name
+        shutil.copytree(folder, copy)
+        (copy / "report.json").write_text(json.dumps(report))
+    found = compare(a, tmp_path / b.parent.name, tmp_path)
+    (note,) = found["notes"]
+    assert note.endswith("with the tokenizer words; B's report has those of PTB.")
+    assert note.replace("'", "&#x27;") in (tmp_path / "compare.html").read_text()
+    found = compare(tmp_path / a.parent.name, tmp_path / b.parent.name, tmp_path)
+    assert found["missing"]["gain_over_blind"] == "A 25.0, B 25.0, each over its own questions"
+
+
+def test_what_is_no_evaluation_leaves_nothing_behind(run, scored, tmp_path):
+    _, a = scored("here")
+    (tmp_path / "nothing").mkdir()
+    for first, second, named in (
+        (tmp_path / "typo", a, "typo"),
+        (a, tmp_path / "nothing", "nothing"),
+        (a, a / "questions.csv", "questions.csv"),
+    ):
+        status, _, err = run("evaluate", "compare", first, second)
+        assert status == 2 and f"{named}: has no report.json; give the folder that" in err
+        assert len(err.splitlines()) == 1
+    assert not (a / "compare").exists() and not list((tmp_path / "nothing").iterdir())
 
 
 def test_kinds_and_confidence_are_compared_over_the_questions_of_both(part, scored, tmp_path):

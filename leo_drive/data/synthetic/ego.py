@@ -43,10 +43,6 @@ class Motion:
         rate = np.gradient(self.s if self.across in (0, 2) else self.d, TIMES)
         return float(abs(np.interp(t, TIMES, rate)))
 
-    def acceleration(self, t: float) -> float:
-        """Change of speed, m/s^2, over the half second around a time."""
-        return (self.speed(t + 0.25) - self.speed(t - 0.25)) / 0.5
-
 
 def distance_from_speed(speed: np.ndarray) -> np.ndarray:
     """(len(TIMES),) metres travelled, 0 at NOW, for the speeds at TIMES."""
