@@ -12,13 +12,19 @@ from leo_drive.yaml_files import read_yaml
 Part = Literal["branches", "projectors", "language_model"]
 
 
+def _expanded(value: Any) -> Any:
+    """A path or text that begins with ~/ as the path that is meant; anything else as it is."""
+    meant = isinstance(value, Path) or (isinstance(value, str) and value.startswith("~/"))
+    return type(value)(Path(value).expanduser()) if meant else value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*")
     @classmethod
     def _home(cls, value: Any) -> Any:
-        return value.expanduser() if isinstance(value, Path) else value
+        return _expanded(value)
 
 
 class DataSource(_Strict):
@@ -40,7 +46,8 @@ class DataSource(_Strict):
             all.
         max_tiles: tiles to share out among the frames; the model's unless told.
         system: the system message of this source's samples; the example's own or the model's unless told.
-        labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train.
+        labels: folder of label maps, relative to the root: images/train/x/y.jpg has x/y.png in labels/train,
+            the folder unless the options or the data set's card say another.
         label_classes: "fine" for all of the generator's classes, "coarse" when the maps hold only the first
             twelve of them, the last of which is then whatever nobody labelled.
     """
@@ -56,8 +63,13 @@ class DataSource(_Strict):
     max_tiles: int | None = Field(None, ge=1)
     system: str | None = None
     without_kinds: tuple[str, ...] = ()
-    labels: str = "labels/train"
+    labels: str | None = None
     label_classes: Literal["fine", "coarse"] = "fine"
+
+    @field_validator("options")
+    @classmethod
+    def _home_of_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return {name: _expanded(value) for name, value in options.items()}
 
     @model_validator(mode="after")
     def _share_is_one(self) -> DataSource:
@@ -256,6 +268,11 @@ class Recipe(_Strict):
             raise ValueError("fsdp and deepspeed both share the weights out: give one of them")
         if self.lora and "language_model" not in self.train:
             raise ValueError("lora trains the language model, but train does not name it")
+        if self.lora and self.sharded:
+            raise ValueError(
+                "lora learns little, and needs no sharing out: leave out fsdp and deepspeed, and "
+                "every process holds the model (with quantize, in 4 bits)"
+            )
         if self.quantize and not self.lora:
             raise ValueError("quantize freezes the language model in 4 bits: give lora too")
         shown = (*self.data, *self.validation)

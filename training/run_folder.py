@@ -20,8 +20,10 @@ BEGUN_WITH = "begun_with.json"
 # These change how a run goes about it, and not what comes out.
 _OF_NO_CONSEQUENCE = {
     "output", "save_steps", "eval_steps", "log_steps", "workers", "micro_batch_size",
-    "gradient_checkpointing", "vision_cache", "fsdp", "deepspeed",
+    "gradient_checkpointing", "vision_cache",
 }  # fmt: skip
+_AS_A_WHOLE = {"fsdp", "deepspeed"}
+"""How they are set may change, but not whether: their checkpoints are of their own kind."""
 
 
 def has_begun(recipe: Recipe) -> bool:
@@ -41,6 +43,8 @@ def has_begun(recipe: Recipe) -> bool:
         raise InputError(f"{path}: not a recipe any more; remove {recipe.output} to begin anew")
     now = recipe.model_dump(mode="json")
     for field in sorted(now.keys() & before.keys() - _OF_NO_CONSEQUENCE):
+        if field in _AS_A_WHOLE and bool(now[field]) == bool(before[field]):
+            continue
         if now[field] != before[field]:
             raise InputError(
                 f"{recipe.output}: holds a run of another recipe, with {field} {_brief(before[field])}, not "

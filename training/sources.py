@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from leo_drive.data.catalogue import Card, read_card
@@ -14,6 +16,8 @@ from leo_drive.errors import InputError, nearest
 from training.recipe import DataSource
 
 CATALOGUE = Path("datasets")
+LABELS, LABELS_FOLDER = "labels", "labels/train"
+"""Readers' option for label maps, and the folder where nobody names one."""
 KINDS = {*CHOICES, *OPEN_KINDS}
 """Of the generated drives; other data may have others."""
 
@@ -28,19 +32,13 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     Raises:
         InputError: it cannot be read, or nothing is left of it.
     """
-    options = dict(source.options)
+    format, root, of_card = _told(source)
+    options = {**of_card, **source.options}
     if labels:
-        options["labels"] = source.labels
-    card = card_of(source)
-    if card is not None:
-        if source.part is None:
-            raise InputError(
-                f"{source.root}: name the part of {source.dataset} that is meant, such as "
-                f"part: {next(iter(card.parts))}; there are {', '.join(card.parts)}"
-            )
-        examples = card.read(source.part, source.root, **options)
-    else:
-        examples = read_examples(source.format, source.root, **options)
+        options[LABELS] = source.labels or options.get(LABELS, LABELS_FOLDER)
+    elif LABELS not in source.options:
+        options.pop(LABELS, None)  # nobody asks for the card's
+    examples = read_examples(format, root, **options)
     kinds = {qa.kind for example in examples for qa in example.questions}
     if source.without_kinds and kinds == {None}:
         raise InputError(
@@ -52,6 +50,20 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     if not (left := [example for example in kept if example.conversations]):
         raise InputError(f"{source.root}: no questions to train on")
     return left
+
+
+def _told(source: DataSource) -> tuple[str, Path, dict[str, Any]]:
+    """Format and root of what is to be read, and what its data set's card has for options."""
+    card = card_of(source)
+    if card is None:
+        return source.format, source.root, {}
+    if source.part is None:
+        raise InputError(
+            f"{source.root}: name the part of {source.dataset} that is meant, such as "
+            f"part: {next(iter(card.parts))}; there are {', '.join(card.parts)}"
+        )
+    part = card.part(source.part)
+    return card.format, source.root / part.root, part.options
 
 
 def card_of(source: DataSource) -> Card | None:
@@ -74,9 +86,10 @@ def card_of(source: DataSource) -> Card | None:
 def _is_in(example: Example, share: tuple[float, float]) -> bool:
     """Whether the example's place between 0 and 1, which its name alone decides, is in the share.
 
-    A mirrored clip has the place of the clip that it mirrors: one held out would be learned from the other.
+    Examples of one group, and a mirrored clip and the clip that it mirrors, have the same place: one held out
+    would be learned from the other.
     """
-    name = example.example_id.removesuffix(MIRRORED)
+    name = example.group or example.example_id.removesuffix(MIRRORED)
     return share[0] <= crc32(name.encode()) / 2**32 < share[1]
 
 
@@ -88,11 +101,10 @@ def _kept(example: Example, source: DataSource) -> Example:
     conversations = tuple(
         turns for turns in example.conversations if all(qa.kind not in source.without_kinds for qa in turns)
     )
-    return Example(
-        example.example_id,
-        example.pictures[last],
-        conversations,
-        example.names,
-        source.system or example.system,
-        example.label_maps[last],
+    return replace(
+        example,
+        pictures=example.pictures[last],
+        conversations=conversations,
+        system=source.system or example.system,
+        label_maps=example.label_maps[last],
     )

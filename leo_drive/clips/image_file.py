@@ -221,7 +221,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     return _open_archive(path, os.getpid())
 
 
-@lru_cache(maxsize=4)
+# More than any mixture has: of one that is opened again and again the whole table of contents is read again.
+@lru_cache(maxsize=64)
 def _open_archive(path: Path, process: int) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)

@@ -40,6 +40,7 @@ class Example:
         names: what the pictures are called before the question, one each; None for Frame1, Frame2, ...
         system: instructions in place of the model's own system prompt, where the data set gives some.
         label_maps: the pictures' label maps, one each, or none.
+        group: what other examples of the same pictures have too, where the data set parts them.
 
     Example:
         >>> asked = QuestionAnswer("7-0", "Is there a cyclist?", "No.")
@@ -54,6 +55,7 @@ class Example:
     names: tuple[str, ...] | None = None
     system: str | None = None
     label_maps: tuple[Picture, ...] = ()
+    group: str | None = None
 
     @property
     def questions(self) -> tuple[QuestionAnswer, ...]:

@@ -81,7 +81,8 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
             for i, (question, answer) in enumerate(turns)
         )
         pictures = tuple(folder.find(name) for name in names)
-        examples.append(Example(example_id, pictures, (asked,), system=system))
+        group = " ".join(names) or None
+        examples.append(Example(example_id, pictures, (asked,), system=system, group=group))
     if wrong:
         raise InputError(some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else ""))
     return examples

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leo_drive.clips.image_file import ImageFolder
+from leo_drive.clips.image_file import ImageFolder, open_archive
 from leo_drive.data.example import Picture
 from leo_drive.errors import InputError
 from tests.data.pictures import SIZE, jpeg, pack, shade, write
@@ -54,6 +54,13 @@ def test_the_key_changes_with_the_image_only(picture):
     time.sleep(0.01)
     _rewrite(picture, jpeg(105))
     assert _key_elsewhere(picture) != key
+
+
+def test_archives_of_a_large_mixture_all_stay_open(tmp_path):
+    for i in range(12):
+        pack(tmp_path / f"{i}.zip", {"0.jpg": jpeg(100)})
+    opened = [open_archive(tmp_path / f"{i}.zip") for i in range(12)]
+    assert all(open_archive(tmp_path / f"{i}.zip") is archive for i, archive in enumerate(opened))
 
 
 def test_missing(picture):

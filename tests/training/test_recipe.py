@@ -135,8 +135,19 @@ def test_label_maps_alone_need_pictures(recipe_file, drives):
         train(read_recipe(recipe_file(**options)))
 
 
+def test_low_rank_additions_are_not_shared_out(recipe_file):
+    for sharded in ({"fsdp": {"version": 2}}, {"deepspeed": "training/recipes/zero3.json"}):
+        with pytest.raises(InputError, match=r"lora learns little.*leave out fsdp and deepspeed"):
+            read_recipe(recipe_file(lora={}, dense_weight=0, **sharded))
+
+
 def test_paths_may_begin_at_home(recipe_file):
-    assert read_recipe(recipe_file(output="~/run")).output == Path.home() / "run"
+    data = [{"root": "~/drives", "options": {"nuscenes": "~/nuscenes", "cameras": ["~"]}}]
+    recipe = read_recipe(recipe_file(output="~/run", model="~/model", data=data))
+    home = Path.home()
+    assert recipe.output == home / "run" and recipe.model == str(home / "model")
+    assert recipe.data[0].root == home / "drives"
+    assert recipe.data[0].options == {"nuscenes": str(home / "nuscenes"), "cameras": ["~"]}
 
 
 def test_fsdp_with_one_process_says_how_to_start_it(recipe_file):
