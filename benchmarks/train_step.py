@@ -28,19 +28,19 @@ from leo_drive.inference.load import open_model
 from leo_drive.terminal import out
 from training.data import Collator, QuestionClips
 from training.recipe import DataSource
+from training.sources import read_source
 from training.trainer import TrainingModel, freeze_all_but
 from training.vision_cache import VisionCache, fill
 
 
 def one_question_each(clips: QuestionClips) -> QuestionClips:
     """The same pairs, every one with its frames by itself."""
-    apart = QuestionClips(clips.source, clips.processor, 1, cache=clips.cache)
-    apart.examples = [
+    apart = [
         Example(f"{e.example_id}-{i}", e.pictures, (turns,))
         for e in clips.examples
         for i, turns in enumerate(e.conversations)
     ]
-    return apart
+    return QuestionClips(clips.source, clips.processor, 1, cache=clips.cache, examples=apart)
 
 
 def step(model: TrainingModel, clips: QuestionClips, collate: Collator) -> float:
@@ -70,14 +70,11 @@ def sides(folder: Path, model: str, clips: int, questions: int) -> Iterator[tupl
     source = DataSource(root=folder / "drives", frames=leo.config.trained_frames)
     cache = VisionCache.of(folder / "cache", leo)
     collate = Collator(processor.tokenizer.pad_token_id)
-    for cached in (False, True):
-        packed = QuestionClips(source, processor, questions, cache=cache if cached else None)
-        packed.examples = [
-            Example(e.example_id, e.pictures, e.conversations[:questions]) for e in packed.examples
-        ]
-        if cached:
-            fill(cache, leo, packed.pictures())
-        name = ", cached" if cached else ""
+    asked = [Example(e.example_id, e.pictures, e.conversations[:questions]) for e in read_source(source)]
+    for name, kept in (("", None), (", cached", cache)):
+        packed = QuestionClips(source, processor, questions, cache=kept, examples=asked)
+        if kept:
+            fill(kept, leo, packed.pictures())
         apart = one_question_each(packed)
         yield f"plain{name}", partial(step, training, apart, collate)
         yield f"packed{name}", partial(step, training, packed, collate)

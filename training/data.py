@@ -51,6 +51,7 @@ class QuestionClips:
     """The examples of a source; a draw packs up to `max_questions` of an example's conversations.
 
     Args:
+        examples: to draw from, in place of all of the source's.
         every: an example with more conversations is several items, which have all of them between them;
             otherwise it is one, of whose conversations each draw takes some.
         follow_ups: most conversations that are put behind another one, as if they followed up on it.
@@ -68,10 +69,11 @@ class QuestionClips:
         dense: bool = False,
         augmentation: Augmentation = Augmentation(),  # noqa: B008  (frozen)
         cache: VisionCache | None = None,
+        examples: Sequence[Example] | None = None,
     ) -> None:
         self.source, self.processor, self.max_questions = source, processor, max_questions
         self.follow_ups, self.dense, self.augmentation, self.cache = follow_ups, dense, augmentation, cache
-        self.examples = read_source(source, labels=dense)
+        self.examples = read_source(source, labels=dense) if examples is None else list(examples)
         if dense:
             self._see_to_one_tile_a_frame()
         counts = Counter(turns[0].kind for e in self.examples for turns in e.conversations)
@@ -247,7 +249,11 @@ class Collator:
             # A text alone has neither; the others' tiles follow one another.
             if given := [own for s in samples if (own := getattr(s, name)) is not None]:
                 batch[name] = [torch.cat(column) for column in zip(*given, strict=True)]
-        if maps := [(s.labels, s.coarse) for s in samples if s.labels is not None]:
-            batch["label_maps"] = torch.from_numpy(np.concatenate([labels for labels, _ in maps]))
-            batch["coarse"] = torch.tensor([coarse for labels, coarse in maps for _ in range(len(labels))])
+        if maps := [(clip, s.labels, s.coarse) for clip, s in enumerate(samples) if s.labels is not None]:
+            tiles = [len(labels) for _, labels, _ in maps]
+            batch["label_maps"] = torch.from_numpy(np.concatenate([labels for _, labels, _ in maps]))
+            batch["coarse"] = torch.tensor([coarse for *_, coarse in maps]).repeat_interleave(
+                torch.tensor(tiles)
+            )
+            batch["clips"] = torch.tensor([clip for clip, *_ in maps]).repeat_interleave(torch.tensor(tiles))
         return batch

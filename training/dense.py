@@ -43,7 +43,7 @@ class DenseHeads(nn.Module):
         label_maps: torch.Tensor,
         coarse: torch.Tensor,
     ) -> torch.Tensor:
-        """Mean cross-entropy with each patch's share of every class, and mean squared error of the rest.
+        """(tiles,) mean cross-entropy with each patch's share of every class, and squared error of the rest.
 
         Args:
             grids: (tiles, grid, grid, width) a branch.
@@ -65,10 +65,10 @@ class DenseHeads(nn.Module):
             shares[coarse, :, :, OTHER] = 0
             probabilities = head(features).softmax(-1).flatten(1, 2) @ groups
             log_likelihood = probabilities.clamp_min(1e-8).log().view_as(shares)
-            # Tile by tile, so that the mean is the same however the tiles are shared out to processes.
-            per_tile = (shares * log_likelihood).flatten(1).sum(1) / shares.flatten(1).sum(1).clamp_min(1e-6)
-            losses.append(-per_tile.mean() + nn.functional.mse_loss(place(features), _where(own, grid)))
-        return torch.stack(losses).mean()
+            seen = (shares * log_likelihood).flatten(1).sum(1) / shares.flatten(1).sum(1).clamp_min(1e-6)
+            rest = (place(features) - _where(own, grid)).square().flatten(1).mean(1)
+            losses.append(rest - seen)
+        return torch.stack(losses).mean(0)
 
 
 def _where(pixels: torch.Tensor, grid: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ Under the recipe's output: `log.csv`, `tensorboard/`, `samples.csv` and `loss.pn
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import pandas as pd
 from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from leo_drive.clips import Clip
 from leo_drive.errors import LeoDriveError
+from leo_drive.evaluation.answering import clip_of
+from leo_drive.files import replacing
 from leo_drive.inference import Leo
 from training.data import QuestionClips
+
+log = logging.getLogger(__name__)
 
 _SAMPLES = 12
 
@@ -106,12 +110,14 @@ class SampleAnswers(TrainerCallback):
 
     def __init__(self, leo: Leo, data: QuestionClips, records: Records) -> None:
         self.leo, self.records, self.path = leo, records, records.output / "samples.csv"
-        chosen = data.examples[:: max(1, len(data) // _SAMPLES)][:_SAMPLES]
+        self.max_tiles = data.source.max_tiles
+        chosen = data.examples[:: max(1, len(data.examples) // _SAMPLES)][:_SAMPLES]
         self.asked = [
-            (e.pictures, e.questions[i % len(e.questions)])
+            # What begins a conversation: what follows up on it could not be answered without it.
+            (e, e.conversations[i % len(e.conversations)][0])
             for i, e in enumerate(chosen)
             # A clip's frames have one size; pictures of a conversation need not.
-            if len({picture.size() for picture in e.pictures}) == 1
+            if e.pictures and (e.names or len({picture.size() for picture in e.pictures}) == 1)
         ]
 
     def on_evaluate(
@@ -120,11 +126,11 @@ class SampleAnswers(TrainerCallback):
         if not state.is_world_process_zero:
             return
         rows = []
-        for pictures, qa in self.asked:
-            frames = tuple(picture.read() for picture in pictures)
-            clip = Clip(frames, tuple(float(i) for i in range(len(frames))))
+        for example, qa in self.asked:
+            clip = clip_of(example, len(example.pictures))
+            question = self.leo.processor.as_plain_text(qa.question)
             try:
-                answer = self.leo.ask(clip, self.leo.processor.as_plain_text(qa.question))
+                answer = self.leo.ask(clip, question, max_tiles=self.max_tiles)
                 said, confidence = answer.text, answer.confidence
             except LeoDriveError as error:  # too long to be asked, say; training must not end for it
                 said, confidence = f"(not asked: {error})", None
@@ -133,7 +139,17 @@ class SampleAnswers(TrainerCallback):
         if self.records.writer is not None:
             lines = [f"{r.question} **{r.answer}** ({r.reference})" for r in table.itertuples()]
             self.records.writer.add_text("answers", "  \n".join(lines), state.global_step)
-        if self.path.is_file():
+        table = pd.concat([self._earlier(state.global_step), table])
+        with replacing(self.path) as unfinished:
+            table.to_csv(unfinished, index=False)
+
+    def _earlier(self, step: int) -> pd.DataFrame:
+        """The answers before a step; none, and a warning, where the file is no such table any more."""
+        if not self.path.is_file():
+            return pd.DataFrame()
+        try:
             earlier = pd.read_csv(self.path, keep_default_na=False)
-            table = pd.concat([earlier[earlier.step < state.global_step], table])
-        table.to_csv(self.path, index=False)
+            return earlier[earlier["step"] < step]
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s: damaged; begun anew", self.path)
+            return pd.DataFrame()

@@ -36,7 +36,7 @@ from training.data import Collator, QuestionClips
 from training.draws import Draws, EveryItem
 from training.labelled import LabelledFrames
 from training.lengths import measure
-from training.recipe import DataSource, Recipe, read_recipe
+from training.recipe import Augmentation, DataSource, Recipe, read_recipe
 from training.records import Records, SampleAnswers
 from training.run_folder import begin, go_on_with, has_begun, last_whole_checkpoint
 from training.start import finish_model, start_model
@@ -47,11 +47,20 @@ _RAISED = re.compile(rf"^{re.escape(LeoDriveError.__module__)}\.\w+: ")
 
 
 def open_sources(
-    recipe: Recipe, sources: tuple[DataSource, ...], processor: LeoProcessor, cache: VisionCache | None = None
+    recipe: Recipe,
+    sources: tuple[DataSource, ...],
+    processor: LeoProcessor,
+    cache: VisionCache | None = None,
+    held_out: bool = False,
 ) -> list[LabelledFrames] | list[QuestionClips]:
-    """A recipe's data: clips with questions, or with `answer_weight` 0 pictures with label maps alone."""
+    """A recipe's data: clips with questions, or with `answer_weight` 0 pictures with label maps alone.
+
+    Args:
+        held_out: as they are: pictures are not changed, and no question follows up on another.
+    """
+    augmentation = Augmentation() if held_out else recipe.augmentation
     if not recipe.answer_weight:
-        return [LabelledFrames(source, processor, recipe.augmentation) for source in sources]
+        return [LabelledFrames(source, processor, augmentation) for source in sources]
     dense = recipe.dense_weight > 0
     return [
         QuestionClips(
@@ -59,9 +68,9 @@ def open_sources(
             processor,
             recipe.max_questions,
             every=recipe.epochs is not None,
-            follow_ups=recipe.follow_ups,
+            follow_ups=0 if held_out else recipe.follow_ups,
             dense=dense,
-            augmentation=recipe.augmentation,
+            augmentation=augmentation,
             cache=cache,
         )
         for source in sources
@@ -225,7 +234,7 @@ def _train(recipe: Recipe, state: PartialState) -> Path:
     leo, processor = start_model(recipe)
     cache = VisionCache.of(recipe.vision_cache, leo) if recipe.vision_cache else None
     sources = open_sources(recipe, recipe.data, processor, cache)
-    held_out = open_sources(recipe, recipe.validation, processor, cache)
+    held_out = open_sources(recipe, recipe.validation, processor, cache, held_out=True)
     begun_with = {
         "model": weights_hash(leo),
         "data": " ".join(fingerprint(source.examples) for source in sources),

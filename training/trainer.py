@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sized
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import SequentialSampler
-from transformers import Trainer
+from transformers import EvalPrediction, Trainer
 
 from leo_drive.errors import LeoDriveError
 from leo_drive.model import LeoForConditionalGeneration
@@ -48,19 +50,30 @@ class TrainingModel(nn.Module):
         features: list[torch.Tensor] | None = None,
         label_maps: torch.Tensor | None = None,
         coarse: torch.Tensor | None = None,
+        clips: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        each: bool = False,
         **text: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor] | torch.Tensor:
         """The losses, unweighted.
 
         Args:
             pixels: one (tiles, 3, H, W) tensor a branch, or
             features: the branches' unshuffled tokens, computed before; text alone has neither.
             label_maps, coarse: as `DenseHeads` has them; without them there is no dense loss.
+            clips: (tiles,) which clip of the batch each label map is of.
             num_items_in_batch: what to divide the sum over answer tokens by; their number here unless told.
+            each: of every clip, rather than of all together.
             text: input_ids, attention_mask, position_ids and labels.
+
+        Returns:
+            The losses by name: of answers over their tokens, of label maps the mean over clips, of each over
+            its tiles, so that it is the same however the clips are shared out. With `each` (clips, 4): of
+            every clip, the sum over its answers' tokens, their number, the loss of its label maps, and
+            whether it has any.
         """
-        losses: dict[str, torch.Tensor] = {}
+        answers: torch.Tensor | None = None
+        dense: torch.Tensor | None = None
         branches = self.leo.vision_branches
         text_alone = pixels is None and features is None
         if text_alone:
@@ -68,25 +81,34 @@ class TrainingModel(nn.Module):
         if pixels is not None:
             grids = [branch.grid(p.to(self.leo.dtype)) for branch, p in zip(branches, pixels, strict=True)]
             features = [branch.tokens(grid) for branch, grid in zip(branches, grids, strict=True)]
-            if self.dense is not None and label_maps is not None and coarse is not None:
-                losses["dense_loss"] = self.dense(grids, pixels, label_maps, coarse)
+            if self.dense is not None and label_maps is not None and coarse is not None and clips is not None:
+                count = len(text["labels"]) if "labels" in text else len(label_maps)
+                dense = _by_clip(self.dense(grids, pixels, label_maps, coarse), clips, count)
         if self.weights["answer_loss"]:
             assert features is not None
             visual_tokens = self.leo.project([f.to(self.leo.dtype) for f in features])
             embeds = self.leo.embed(text.pop("input_ids"), None if text_alone else visual_tokens)
             if text_alone:
                 embeds = embeds + 0 * visual_tokens.sum()
-            losses["answer_loss"] = self._answer_loss(embeds, text.pop("labels"), num_items_in_batch, text)
+            answers = self._answer_losses(embeds, text.pop("labels"), text)
+        if each:
+            known = [part for part in (answers, dense) if part is not None]
+            none = known[0].new_zeros(len(known[0]), 2)
+            return torch.cat([none if part is None else part for part in (answers, dense)], dim=1)
+        losses: dict[str, torch.Tensor] = {}
+        if dense is not None:
+            losses["dense_loss"] = dense[:, 0].sum() / dense[:, 1].sum()
+        if answers is not None:
+            tokens = answers[:, 1].sum() if num_items_in_batch is None else num_items_in_batch
+            losses["answer_loss"] = answers[:, 0].sum() / tokens
         return losses
 
-    def _answer_loss(
-        self,
-        embeds: torch.Tensor,
-        labels: torch.Tensor,
-        answer_tokens: torch.Tensor | int | None,
-        text: dict[str, torch.Tensor],
+    def _answer_losses(
+        self, embeds: torch.Tensor, labels: torch.Tensor, text: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Next-token cross-entropy, with logits only where an answer's token is learned.
+        """(clips, 2): sum of the next-token cross-entropy over answers' tokens, and their number.
+
+        Logits are computed only where an answer's token is learned.
 
         Frames, questions and padding need none, and of a large vocabulary theirs would take gigabytes.
         """
@@ -94,10 +116,11 @@ class TrainingModel(nn.Module):
         learned = (targets != IGNORE).any(0).nonzero().squeeze(1)
         logits = self.leo(**text, inputs_embeds=embeds, logits_to_keep=learned, use_cache=False).logits
         wanted = targets[:, learned].flatten()
-        total = nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), wanted, ignore_index=IGNORE, reduction="sum"
+        tokens = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), wanted, ignore_index=IGNORE, reduction="none"
         )
-        return total / ((wanted != IGNORE).sum() if answer_tokens is None else answer_tokens)
+        sums = tokens.view(len(labels), -1).sum(1)
+        return torch.stack([sums, (targets != IGNORE).sum(1).to(sums)], dim=1)
 
     def _unseen_tile(self) -> tuple[list[torch.Tensor] | None, list[torch.Tensor] | None]:
         """An empty tile: its pixels, or its features where pictures come encoded.
@@ -145,6 +168,13 @@ class TrainingModel(nn.Module):
         return state
 
 
+def _by_clip(tiles: torch.Tensor, clips: torch.Tensor, count: int) -> torch.Tensor:
+    """(count, 2): the mean over each clip's tiles, and whether it has any."""
+    there = torch.bincount(clips, minlength=count)
+    sums = tiles.new_zeros(count).index_add(0, clips, tiles)
+    return torch.stack([sums / there.clamp_min(1), (there > 0).to(sums)], dim=1)
+
+
 def freeze_all_but(leo: LeoForConditionalGeneration, parts: tuple[str, ...]) -> None:
     """Only the named parts (attributes of the model) keep learning."""
     leo.requires_grad_(False)
@@ -159,7 +189,7 @@ class LeoTrainer(Trainer):
     loss_is_scaled_for_ga = True
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(compute_metrics=self._held_out_loss, **kwargs)
         self._sums: dict[str, float] = defaultdict(float)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -182,20 +212,13 @@ class LeoTrainer(Trainer):
             losses["dense_loss"] = losses["dense_loss"] / self.current_gradient_accumulation_steps
         weights = self.accelerator.unwrap_model(model).weights
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-        if not torch.isfinite(loss.detach()):
-            raise LeoDriveError(
-                f"step {self.state.global_step + 1}: the loss is {loss.item()}; nothing of this step was "
-                f"kept, the last checkpoint is good. Begin anew with a lower learning_rate and another "
-                f"output, or look at the data with --check"
-            )
+        self._refuse_no_number(loss.item())
         if model.training:
             self._sums["steps"] += 1 / self.current_gradient_accumulation_steps
             for name, value in losses.items():
                 self._sums[name] += float(value.detach())
             if (labels := inputs.get("labels")) is not None:
-                self._sums["answers"] += int(
-                    ((labels[:, 1:] != IGNORE) & (labels[:, :-1] == IGNORE)).sum() * processes
-                )
+                self._sums["answers"] += int(((labels[:, 1:] != IGNORE) & (labels[:, :-1] == IGNORE)).sum())
         return (loss, {"loss": loss}) if return_outputs else loss
 
     def prediction_step(
@@ -204,12 +227,35 @@ class LeoTrainer(Trainer):
         inputs: dict[str, Any],
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
-    ) -> tuple[torch.Tensor, None, None]:
-        """The loss alone. (Trainer's own looks for labels by name, and label maps are none of its.)"""
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """Every clip's losses, where Trainer looks for predictions and for what they should be.
+
+        Of a batch's mean it would make a mean over batches, which depends on their size and number.
+        """
         inputs = self._prepare_inputs(inputs)
-        answers = self._get_num_items_in_batch([inputs], self.args.device)
-        with torch.no_grad():
-            return self.compute_loss(model, inputs, num_items_in_batch=answers).detach(), None, None
+        with torch.no_grad(), self.compute_loss_context_manager():
+            losses = model(**inputs, each=True).float()
+        return None, losses, losses
+
+    def _held_out_loss(self, found: EvalPrediction) -> dict[str, float]:
+        """The loss over all held-out clips as if they were one batch."""
+        answers, tokens, dense, clips = (
+            torch.from_numpy(np.asarray(found.predictions)).double().sum(0).tolist()
+        )
+        weights = self.accelerator.unwrap_model(self.model).weights
+        loss = weights["answer_loss"] * answers / max(tokens, 1) + weights["dense_loss"] * dense / max(
+            clips, 1
+        )
+        self._refuse_no_number(loss)
+        return {"loss": loss}
+
+    def _refuse_no_number(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise LeoDriveError(
+                f"step {self.state.global_step + 1}: the loss is {loss}; nothing of this step was "
+                f"kept, the last checkpoint is good. Begin anew with a lower learning_rate and another "
+                f"output, or look at the data with --check"
+            )
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         # A loss is finite before a step that ruins the weights, and they would be kept as the last good ones.
@@ -237,7 +283,8 @@ class LeoTrainer(Trainer):
                 if name in self._sums:
                     logs[name] = self._mean_over_processes(self._sums.pop(name) / steps)
             if "answers" in self._sums:
-                logs["answers"] = int(self._sums.pop("answers"))
+                own = self._mean_over_processes(self._sums.pop("answers"))
+                logs["answers"] = round(own * self.accelerator.num_processes)
         super().log(logs, start_time)
 
     def _mean_over_processes(self, value: float) -> float:

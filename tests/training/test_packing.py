@@ -1,7 +1,9 @@
 """Several questions in one pass must train exactly as each alone."""
 
+import pytest
 import torch
 
+from benchmarks.train_step import sides
 from tests.model.tiny import noise_clip, tiny_leo
 from training.packing import IGNORE, collate, pack
 from training.trainer import TrainingModel
@@ -125,3 +127,11 @@ def test_only_answers_have_logits_and_the_loss_and_its_gradients_stay_the_same()
             torch.testing.assert_close(parameter.grad, expected[name], atol=1e-6, rtol=1e-4, msg=name)
     learned = (batch["labels"][:, 1:] != IGNORE).any(0).sum()
     assert widths == [learned] and learned < batch["labels"].shape[1] // 2
+
+
+def test_both_sides_of_the_benchmark_learn_the_same(tmp_path):
+    losses = {name: one() for name, one in sides(tmp_path, "nano", clips=2, questions=3)}
+    assert list(losses) == ["plain", "packed", "plain, cached", "packed, cached"]
+    assert losses["packed"] == pytest.approx(losses["plain"], abs=1e-5)
+    # Encodings are kept in bfloat16.
+    assert list(losses.values()) == pytest.approx([losses["plain"]] * 4, abs=2e-3)

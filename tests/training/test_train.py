@@ -22,7 +22,8 @@ from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import tiny_leo
 from tests.training.conftest import losses
 from training.recipe import read_recipe
-from training.run_folder import last_whole_checkpoint
+from training.run_folder import has_begun, last_whole_checkpoint
+from training.sources import read_source
 from training.train import train
 from training.trainer import TrainingModel
 
@@ -122,9 +123,13 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_passed_over(tmp_path, reci
     assert json.loads(state.read_text())["global_step"] == 4
 
 
-def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file):
-    # The same four clips a step: in one go, in two parts one after the other, and in two processes.
-    options = {"batch_size": 4, "steps": 3, "save_steps": 3}
+def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file, drives):
+    # The same four clips a step: in one go, in two parts one after the other, and in two processes. They have
+    # other numbers of frames, and those that are held out cannot be shared out evenly.
+    data = [{"root": str(drives), "frames": frames} for frames in (1, 3)]
+    held_out = [{"root": str(drives), "frames": frames, "share": [0, 0.83]} for frames in (1, 2, 3)]
+    options = {"batch_size": 4, "steps": 3, "save_steps": 1, "data": data, "validation": held_out}
+    assert sum(len(read_source(source)) for source in read_recipe(recipe_file(**options)).validation) % 4 == 3
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
     train(read_recipe(recipe_file(tmp_path / "parts", micro_batch_size=1, **options)))
     path = recipe_file(tmp_path / "two", **options)
@@ -141,6 +146,10 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file):
         for (_, ours, _), (_, theirs, _) in zip(table, reference, strict=True):
             if ours and theirs:
                 assert float(ours) == pytest.approx(float(theirs), rel=1e-4), other
+        one, logged = (pd.read_csv(tmp_path / name / "run/log.csv") for name in ("one", other))
+        assert one.eval_loss.notna().sum() == 3
+        for name in ("eval_loss", "dense_loss", "answers"):
+            assert list(logged[name].dropna()) == pytest.approx(list(one[name].dropna()), rel=1e-4), name
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_path, recipe_file, monkeypatch):
@@ -202,6 +211,9 @@ def test_another_recipe_is_not_taken_for_the_run_that_is_there(tmp_path, recipe_
     finished = train(read_recipe(recipe_file()))
     with pytest.raises(InputError, match=r"another recipe, with learning_rate 0\.001, not 0\.01"):
         train(read_recipe(recipe_file(learning_rate=1e-2)))
+    # A checkpoint without FSDP cannot be loaded with it.
+    with pytest.raises(InputError, match=r"another recipe, with fsdp null, not"):
+        has_begun(read_recipe(recipe_file(fsdp={"version": 2})))
     # How often it saves and what it reads with change nothing.
     assert train(read_recipe(recipe_file(save_steps=4, workers=0))) == finished
 
