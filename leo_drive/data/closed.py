@@ -139,15 +139,32 @@ _CLAUSE = re.compile(r"[,;.:]\s*\w")
 _NAMED_WITHIN = 3
 
 
+# Signs without which a choice is another one: ">5", "C++", "50%".
+_SIGNS = re.compile(r"[^\w\s.,;:!?'\"()\[\]/&-]")
+
+
 def _normalise(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
 def _patterns(choice: str) -> tuple[str, ...]:
     own = re.escape(_normalise(choice))
     extra = _SYNONYMS.get(choice.lower(), ())
     digit = _NUMBERS.get(choice.lower())
-    return (own, *extra, *((digit,) if digit else ()))
+    return tuple(filter(None, (own, *extra, digit)))
+
+
+def _with_signs_as_words(text: str, choices: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The text with a word in place of each choice that has signs, and the choices by what to look for."""
+    text, words = text.casefold(), {}
+    for number, choice in sorted(enumerate(choices), key=lambda one: -len(one[1])):
+        word = choice
+        if _SIGNS.search(choice):
+            word = f"choice{number}"
+            signs = r"\w" + re.escape("".join(_SIGNS.findall(choice)))
+            text = re.sub(rf"(?<![{signs}]){re.escape(choice.casefold())}(?![{signs}])", f" {word} ", text)
+        words[word] = choice
+    return text, words
 
 
 def read_value(text: str, choices: Sequence[str], question: str = "") -> str | None:
@@ -170,8 +187,14 @@ def read_value(text: str, choices: Sequence[str], question: str = "") -> str | N
         >>> read_value("It may be red or green.", ["red", "amber", "green", "none"]) is None
         True
     """
-    clean = _normalise(_IDIOM.sub(" ", replace_sides(text.lower(), other=lambda word: " ")))
-    lowered = {choice.lower(): choice for choice in choices}
+    marked, words = _with_signs_as_words(text, choices)
+    value = _read(marked, list(words), question)
+    return None if value is None else words[value]
+
+
+def _read(text: str, choices: Sequence[str], question: str) -> str | None:
+    clean = _normalise(_IDIOM.sub(" ", replace_sides(text, other=lambda word: " ")))
+    lowered = {choice.casefold(): choice for choice in choices}
     if clean in lowered:
         return lowered[clean]
     if not clean:

@@ -52,6 +52,14 @@ YES_NO = ("yes", "no")
         ("Carry on.", CHOICES["what_to_do"], "keep going"),
         ("Because the light is red.", CHOICES["justification"], "red light"),
         ("The road bends to the right.", CHOICES["road_shape"], "bends right"),
+        ("左", ("左", "右"), "左"),
+        ("Слева.", ("слева", "справа"), "слева"),
+        ("Something odd.", ("left", "前"), None),
+        ("5", (">5", "none"), None),
+        ("There are >5 of them.", (">5", "none"), ">5"),
+        ("C++", ("C", "C++"), "C++"),
+        ("C++ or C", ("C", "C++"), None),
+        ("It is 100%.", ("0%", "100%"), "100%"),
     ],
 )
 def test_reading(text, choices, value):

@@ -50,6 +50,28 @@ def test_presence_and_counts_agree_with_the_maps(scenes):
     assert checked > 60
 
 
+def test_a_bicycle_without_a_rider_is_nobody(scenes):
+    """Nor is there none, where the question asks for bicycles too."""
+    leaning = 0
+    for drive, frame, _, questions in scenes:
+        actors = {a.instance: a.kind for a in drive.actors}
+        shown = {
+            actors[int(i)]
+            for i in np.unique(frame.instances)
+            if int(i) in actors and np.count_nonzero(frame.instances == i) > HIDDEN * frame.labels.size
+        }
+        if "bicycle" not in shown:
+            continue
+        leaning += 1
+        told = {q.kind: q.value for q in questions if q.subject == "cyclist"}
+        assert not set(told) & {"count", "side"}
+        if "cyclist" not in shown:
+            assert not told and not any("cyclist" in q.answer for q in questions if q.kind != "which_hazard")
+        else:
+            assert told.get("presence") != "no" and told.get("absence") != "yes"
+    assert leaning >= 5
+
+
 def test_sides_agree_with_the_maps(scenes):
     checked = 0
     for _, frame, _, questions in scenes:

@@ -36,9 +36,8 @@ def conditions(f: Facts) -> Iterator[Finding]:
             yield absence(subject, present)
     for subject in NEAR:
         seen = [s for s in f.of(subject) if s.share > HIDDEN]
-        # A bicycle that leans on a wall is no cyclist.
-        close = any(s.plain and s.gap <= _CLOSE and s.actor and s.actor.role != "parked" for s in seen)
-        if close or all(s.gap >= _FAR for s in seen):
+        close = any(s.plain and s.gap <= _CLOSE for s in seen)
+        if close or (f.settled(subject) and all(s.gap >= _FAR for s in seen)):
             yield near(subject, close)
     # By day only: in the dark, rain is hard to see and fog harder.
     day, wet = look.time_of_day == "day", look.weather == "rain"

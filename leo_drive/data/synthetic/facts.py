@@ -34,7 +34,7 @@ class Seen:
     """An object as the last frame shows it. Positions are shares of width and height.
 
     Attributes:
-        group: "vehicle", "pedestrian", "cyclist", "sign" or "light".
+        group: "vehicle", "pedestrian", "cyclist", "bicycle" (without a rider), "sign" or "light".
         share: of all pixels. left, right, top, bottom: its box.
         plain: large and distinct enough to be asked about.
         actor: who it is, None for signs and lights.
@@ -90,6 +90,13 @@ class Facts:
         """All seen objects of a group, plain or faint."""
         return [s for s in self.seen if s.group == group]
 
+    def settled(self, group: str) -> bool:
+        """Whether a group's objects are all that its names may mean.
+
+        A bicycle that leans on a wall is no cyclist, but "Are there any bicycles?" asks for cyclists too.
+        """
+        return group != "cyclist" or not any(s.share > HIDDEN for s in self.of("bicycle"))
+
 
 def side_of(items: Sequence[Seen]) -> str | None:
     """ "left", "right" or "both" for things that all lie clearly to a side."""
@@ -105,7 +112,7 @@ def colours_are_plain(item: Seen, drive: Drive) -> bool:
 
 
 def _group(kind: str) -> str:
-    return "vehicle" if kind in VEHICLES else ("cyclist" if kind == "bicycle" else kind)
+    return "vehicle" if kind in VEHICLES else kind
 
 
 def _contrast(frame: Frame, mask: np.ndarray, rows: slice, columns: slice) -> float:
@@ -270,7 +277,7 @@ def gather(drive: Drive, frame: Frame) -> Facts:
         "parked vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "parked"),
         "oncoming vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "oncoming"),
         "pedestrian": _any(groups["pedestrian"]),
-        "cyclist": _any(groups["cyclist"]),
+        "cyclist": _any(s for s in seen if s.group in ("cyclist", "bicycle")),
         "traffic light": has_light,
         "traffic sign": _any(groups["sign"]),
         "zebra crossing": _by_share(shares[labels.ZEBRA], 0.006, 0.0002),
@@ -278,6 +285,8 @@ def gather(drive: Drive, frame: Frame) -> Facts:
         "tree": _by_share(shares[labels.TREE], 0.02, 0.0008),
         "building": _by_share(shares[labels.BUILDING], 0.03, 0.0008),
     }
+    if presence["cyclist"] and not any(s.plain for s in groups["cyclist"]):
+        presence["cyclist"] = None
     crossers = [s for s in groups["pedestrian"] if s.actor and s.actor.role == "crossing"]
     crossing = _any(crossers)
     if crossing and not any(

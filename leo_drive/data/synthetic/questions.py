@@ -90,6 +90,8 @@ class Question:
 def _scenery(f: Facts) -> Iterator[Finding]:
     yield from _presence(f)
     for group, plural in PLURALS.items():
+        if not f.settled(group):
+            continue
         seen = [s for s in f.of(group) if s.share > HIDDEN]
         plain = [s for s in seen if s.plain]
         side = side_of(seen if len(plain) == len(seen) else [])

@@ -111,7 +111,6 @@ SCENERY: dict[str, tuple[str, ...]] = {
         "Is there a vehicle in our lane ahead?",
         "Do we have a vehicle in front?",
         "Is there a vehicle in the path of {ego}?",
-        "Is there a car in front of {us}?",
         "Is there any vehicle directly ahead of {us}?",
         "Is there a vehicle straight ahead?",
     ),
@@ -128,7 +127,6 @@ SCENERY: dict[str, tuple[str, ...]] = {
     "crossing": (
         "Is anyone crossing the road?",
         "Is someone crossing in front of {us}?",
-        "Is there a pedestrian crossing in front of {us}?",
         "Is a pedestrian crossing the road?",
         "Are there people crossing the road ahead?",
         "Is anybody walking across the road?",
