@@ -96,20 +96,30 @@ def decode(
         New token ids and their log-probabilities, a list a question, padded to the longest.
 
     Raises:
-        InputError: options that ask for more than one sequence a question, or for assisted decoding.
+        InputError: options that ask for more than one sequence a question, for assisted decoding, for a
+            pass without the cache, or that come as a generation_config.
     """
+    options = {name: value for name, value in options.items() if value is not None}
     for name in ("num_beams", "num_return_sequences"):
         if options.get(name, 1) > 1:
             raise InputError(f"{name}={options[name]}: answers are one sequence each; use leo.model.generate")
+    if not options.get("use_cache", True):
+        raise InputError("use_cache=False: questions share a prefix read before; use leo.model.generate")
+    if "generation_config" in options:
+        raise InputError("generation_config: give its options one by one, or use leo.model.generate")
     for name in _ASSISTED:
-        if options.get(name) is not None:
+        if name in options:
             # transformers' assisted decoding goes wrong, without a word, on a cache that was filled before.
             raise InputError(f"{name}: questions share a prefix read before; use leo.model.generate")
     pad = processor.tokenizer.pad_token_id
     longest = max(len(one.ids) for one in batch)
     rows = [[*prefix.ids, *[pad] * (longest - len(one.ids)), *one.ids] for one in batch]
     mask = [[1] * len(prefix.ids) + [0] * (longest - len(one.ids)) + [1] * len(one.ids) for one in batch]
-    defaults = {"do_sample": False, "pad_token_id": pad, "eos_token_id": processor.end_token_ids}
+    # Whatever the model folder's own generation_config.json says of these.
+    defaults: dict[str, Any] = {
+        **{"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "use_cache": True},
+        **{"pad_token_id": pad, "eos_token_id": processor.end_token_ids},
+    }
     output = model.generate(
         torch.tensor(rows, device=model.device),
         attention_mask=torch.tensor(mask, device=model.device),

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, overload
 
+import numpy as np
+
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
 from leo_drive.inference.answer import Answer
@@ -134,7 +136,7 @@ class Leo:
         max_tiles: int | None,
     ) -> tuple[Prefix, dict[str, float]]:
         """The clip's prefix and what it cost now: nothing when it is one of the last ones used."""
-        if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        if not isinstance(max_new_tokens, int | np.integer) or max_new_tokens < 1:
             raise InputError(f"max_new_tokens={max_new_tokens}: an answer takes 1 token or more")
         plan = self.processor.plan(clip, questions, history, max_new_tokens, policy, max_tiles)
         key = (id(clip), plan)

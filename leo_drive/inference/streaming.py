@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextIteratorStreamer
 
@@ -18,7 +20,7 @@ class AnswerStream(Iterator[str]):
         answer: the whole answer once the pieces have run out, None before.
 
     Leaving a `with` block, like `stop`, ends the answer early; a stream that is merely
-    dropped goes on to its end.
+    dropped goes on to its end, or to the program's.
 
     Raises:
         Whatever generating raised, from the iteration that would have given the next piece.
@@ -31,6 +33,7 @@ class AnswerStream(Iterator[str]):
         self._exhausted = False
         self._pieces = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         self._thread = threading.Thread(target=self._generate, args=(run,), daemon=True)
+        _under_way.add(self)
         self._thread.start()
 
     def __next__(self) -> str:
@@ -54,6 +57,7 @@ class AnswerStream(Iterator[str]):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._thread.join()
 
     def _generate(self, run: Callable[..., Answer]) -> None:
         def stopped(*_: Any, **__: Any) -> bool:
@@ -64,3 +68,14 @@ class AnswerStream(Iterator[str]):
         except BaseException as error:
             self._error = error
             self._pieces.end()
+
+
+_under_way: WeakSet[AnswerStream] = WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is still in PyTorch when Python takes itself down would abort the whole program."""
+    for stream in list(_under_way):
+        with stream:
+            pass

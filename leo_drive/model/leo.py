@@ -201,16 +201,24 @@ class LeoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
 
     def prepare_inputs_for_generation(
-        self, input_ids: torch.Tensor, *args: Any, prompt_embeds: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_ids: torch.Tensor,
+        *args: Any,
+        inputs_embeds: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """What transformers' `generate` gives to a pass.
 
         Args:
+            inputs_embeds: (batch, prompt length, d_llm), a prompt without token ids.
             prompt_embeds: (batch, prompt length, d_llm), the embedded prompt with its visual tokens;
                 whichever part of it a pass covers is read in place of the token ids.
         """
         # The annotations of transformers describe its own models alone.
-        given = cast(Any, super()).prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        given = cast(Any, super()).prepare_inputs_for_generation(
+            input_ids, *args, inputs_embeds=inputs_embeds, **kwargs
+        )
         if prompt_embeds is not None:
             ids, cache = given["input_ids"], given.get("past_key_values")
             start = 0 if cache is None else int(cache.get_seq_length())

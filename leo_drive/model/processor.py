@@ -229,7 +229,7 @@ class LeoProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Image.Image | Sequence[Image.Image] | None = None,
+        images: Image.Image | Sequence[Image.Image | Sequence[Image.Image]] | None = None,
         text: str | Sequence[str] | None = None,
         max_tiles: int | None = None,
         **kwargs: Any,
@@ -237,7 +237,8 @@ class LeoProcessor(ProcessorMixin):
         """Inputs of the model from text with `<image>` placeholders, one an image, in order.
 
         Args:
-            images: of all texts, in order; those of one text share its tiles equally.
+            images: of all texts, in order, or a list of its own for each text; those of one text share its
+                tiles equally.
             text: one text or several; several are padded on the left.
             max_tiles: tiles to share out in one text; the configuration's by default.
 
@@ -246,10 +247,7 @@ class LeoProcessor(ProcessorMixin):
             (tiles, 3, H, W) tensor a branch.
         """
         texts = [text] if isinstance(text, str) else list(text or [])
-        pictures = [images] if isinstance(images, Image.Image) else list(images or [])
-        placeholders = sum(t.count(IMAGE_PLACEHOLDER) for t in texts)
-        if placeholders != len(pictures):
-            raise InputError(f"{placeholders} {IMAGE_PLACEHOLDER} in the text but {len(pictures)} images")
+        pictures = _in_order(images, [t.count(IMAGE_PLACEHOLDER) for t in texts])
         most = self.leo.max_tiles if max_tiles is None else max_tiles
         all_tiles: list[Image.Image] = []
         expanded = []
@@ -260,9 +258,10 @@ class LeoProcessor(ProcessorMixin):
             all_tiles += [tile for image in tiles for tile in image]
         options = {"return_tensors": "pt", "padding": True, "padding_side": "left", **kwargs}
         encoded = self.tokenizer(expanded, **options)
-        if encoded["input_ids"].shape[1] > self.leo.context_length:
+        longest = max(map(len, encoded["input_ids"]), default=0)
+        if longest > self.leo.context_length:
             raise InputError(
-                f"the prompt has {encoded['input_ids'].shape[1]} tokens, the model's context holds "
+                f"the prompt has {longest} tokens, the model's context holds "
                 f"{self.leo.context_length}; use fewer tiles or a shorter text"
             )
         data = {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
@@ -321,3 +320,19 @@ def frame_lines(frames: int, names: Sequence[str] | None = None) -> str:
         return f"{IMAGE_PLACEHOLDER}\n"
     called = names or [f"Frame{i + 1}" for i in range(frames)]
     return "".join(f"{name}: {IMAGE_PLACEHOLDER}\n" for name in called)
+
+
+def _in_order(
+    images: Image.Image | Sequence[Image.Image | Sequence[Image.Image]] | None, placeholders: list[int]
+) -> list[Image.Image]:
+    """All images; InputError if there are not as many as placeholders, in each text where that is told."""
+    given = [images] if isinstance(images, Image.Image) else list(images or [])
+    single = [own for own in given if isinstance(own, Image.Image)]
+    if len(single) == len(given):
+        if len(single) != sum(placeholders):
+            raise InputError(f"{sum(placeholders)} {IMAGE_PLACEHOLDER} in the text but {len(single)} images")
+        return single
+    of_texts = [[own] if isinstance(own, Image.Image) else list(own) for own in given]
+    if (counts := [len(own) for own in of_texts]) != placeholders:
+        raise InputError(f"{placeholders} {IMAGE_PLACEHOLDER} in the texts but {counts} images")
+    return [image for own in of_texts for image in own]

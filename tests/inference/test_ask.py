@@ -1,5 +1,9 @@
 """One clip, many questions."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 
@@ -188,6 +192,32 @@ def test_assisted_decoding_is_refused(leo, clip):
     for option in ({"prompt_lookup_num_tokens": 2}, {"assistant_model": leo.model}):
         with pytest.raises(InputError, match=f"{next(iter(option))}: questions share a prefix"):
             leo.ask(clip, "What?", **option)
+
+
+def test_a_prefix_that_was_read_before_needs_its_cache(leo, clip, monkeypatch):
+    plain = leo.ask(clip, QUESTIONS, max_new_tokens=12)
+    for option in ({"use_cache": False}, {"generation_config": leo.model.generation_config}):
+        with pytest.raises(InputError, match=f"{next(iter(option))}.*use leo.model.generate"):
+            leo.ask(clip, "What?", **option)
+    # A model folder may say otherwise, as training scripts leave it; and None is no option.
+    for name, value in (("use_cache", False), ("num_beams", 3)):
+        monkeypatch.setattr(leo.model.generation_config, name, value)
+    again = Leo(leo.model, leo.processor).ask(clip, QUESTIONS, max_new_tokens=np.int64(12), num_beams=None)
+    assert [a.tokens for a in again] == [a.tokens for a in plain]
+
+
+ENDS_EARLY = """
+import leo_drive
+from PIL import Image
+clip = leo_drive.Clip((Image.new("RGB", (480, 270)),) * 5, (0, 1, 2, 3, 4))
+stream = leo_drive.load("nano").stream(clip, "Describe the scene.", min_new_tokens=60)
+print(next(stream), flush=True)
+"""
+
+
+def test_a_program_may_end_while_an_answer_is_under_way():
+    done = subprocess.run([sys.executable, "-c", ENDS_EARLY], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout and "terminate" not in done.stderr, done.stderr[-500:]
 
 
 def test_questions_may_come_from_a_generator_and_must_be_text(leo, clip):

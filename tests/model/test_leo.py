@@ -8,6 +8,7 @@ from segment_anything.modeling import ImageEncoderViT
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from benchmarks.full_size import LANGUAGE_MODELS
+from leo_drive.errors import InputError
 from leo_drive.model import BranchConfig, LeoConfig, LeoForConditionalGeneration
 from leo_drive.model.branch import Branch, unshuffle
 from leo_drive.model.checkpoints import SEGMENT_ANYTHING_NAMES, rename, split_wqkv
@@ -240,9 +241,32 @@ def test_a_batch_of_different_lengths_gives_what_each_gives_alone():
     together = processor(images=list(clip.frames), text=texts, max_tiles=1)
     output = model.generate(**together, max_new_tokens=6)[:, together["input_ids"].shape[1] :]
     for i, text in enumerate(texts):
-        alone = processor(images=[clip.frames[i]], text=text, max_tiles=1)
+        alone = processor(images=[clip.frames[i]], text=text, max_tiles=1, return_tensors=None)
+        assert isinstance(alone["input_ids"][0], list)
+        alone = processor(images=[[clip.frames[i]]], text=[text], max_tiles=1)
         new = model.generate(**alone, max_new_tokens=6)[0, alone["input_ids"].shape[1] :]
         assert output[i, : len(new)].tolist() == new.tolist()
+
+
+def test_images_may_come_text_by_text():
+    _, processor = tiny_leo()
+    first, second = noise_clip(2).frames
+    texts = ["<image>\nWhat?", "What?", "<image>\nWhere?"]
+    flat = processor(images=[first, second], text=texts, max_tiles=1)
+    nested = processor(images=[[first], [], second], text=texts, max_tiles=1)
+    assert torch.equal(nested["input_ids"], flat["input_ids"])
+    assert torch.equal(nested["pixel_values"][0], flat["pixel_values"][0])
+    with pytest.raises(InputError, match=r"\[1, 0, 1\] <image> in the texts but \[1, 1, 0\] images"):
+        processor(images=[[first], [second], []], text=texts)
+
+
+def test_generating_from_embeddings():
+    model, processor = tiny_leo()
+    batch = inputs_of(processor)
+    embeds = model.embed(batch["input_ids"], model.visual_tokens(batch["pixel_values"]))
+    new = model.generate(inputs_embeds=embeds, attention_mask=batch["attention_mask"], max_new_tokens=8)
+    plain = model.generate(**batch, max_new_tokens=8)[:, batch["input_ids"].shape[1] :]
+    assert torch.equal(new[:, -plain.shape[1] :], plain)
 
 
 def test_shapes_that_cannot_be_joined_are_refused():
