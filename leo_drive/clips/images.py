@@ -13,7 +13,13 @@ from PIL import Image
 from leo_drive.clips.image_file import ImageFile
 from leo_drive.clips.indexed import IndexedSource
 from leo_drive.clips.samplers import check_positive
-from leo_drive.clips.stamps import check_no_time_twice, find_table, stamps_from_names, stamps_from_table
+from leo_drive.clips.stamps import (
+    MAX_NANOSECONDS,
+    check_no_time_twice,
+    find_table,
+    stamps_from_names,
+    stamps_from_table,
+)
 from leo_drive.errors import InputError
 
 DEFAULT_RATE = 1.0
@@ -73,6 +79,11 @@ class ImageSource(IndexedSource):
             rate = DEFAULT_RATE if rate is None else rate
             check_positive(f"{name}: rate", rate)
             self._rate = float(rate)
+            if len(files) * 1e9 / self._rate > MAX_NANOSECONDS:
+                raise InputError(
+                    f"{name}: rate {rate!r} is too small, {len(files)} images would show for centuries; give "
+                    f"images per second"
+                )
             stamps = [round(i * 1e9 / self._rate) for i in range(len(files))]
         super().__init__(name, {camera: np.array(stamps, dtype=np.int64)})
         self._files = tuple(files)

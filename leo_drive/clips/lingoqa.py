@@ -13,10 +13,15 @@ import pyarrow.parquet as pq
 
 from leo_drive.clips.image_file import ARCHIVE, ImageFile, ImageFolder
 from leo_drive.clips.images import ImageSource
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line, some
 
 RATE = 1.0
 """Images per second in LingoQA."""
+
+_UNREADABLE = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises where a table is damaged; the last for names that are no text."""
+
+_MISSING = {"segment_id": "there is no segment_id", "images": "there are no images"}
 
 
 class LingoQASegment(ImageSource):
@@ -56,7 +61,8 @@ def images_of_segment(part: Path, segment_id: str) -> list[str]:
     """The images of a segment, relative to the part's folder.
 
     Raises:
-        InputError: the folder has no LingoQA table, or none of its tables has the segment.
+        InputError: the folder has no LingoQA table, one that cannot be read or has rows without segment or
+            images, or none that has the segment.
     """
     tables = _tables(part)
     if not tables:
@@ -65,19 +71,19 @@ def images_of_segment(part: Path, segment_id: str) -> list[str]:
         images = _images_by_segment(table, table.stat().st_mtime_ns).get(segment_id)
         if images is not None:
             return images
-    some = ", ".join(_some_segments(tables[0]))
-    raise InputError(f"{part}: no segment {segment_id!r}; it has, for example, {some}")
+    examples = ", ".join(_some_segments(tables[0]))
+    raise InputError(f"{part}: no segment {segment_id!r}; it has, for example, {examples}")
 
 
 def segments_of(part: Path) -> list[str]:
     """The ids of a part's segments, in the order of its tables, each once.
 
     Raises:
-        InputError: a table cannot be read.
+        InputError: a table cannot be read, or has rows without a segment.
     """
     segments: dict[str, None] = {}
     for table in _tables(part):
-        column = pq.read_table(table, columns=["segment_id"])["segment_id"]
+        column = _read(table, ["segment_id"])["segment_id"]
         segments |= dict.fromkeys(str(segment) for segment in column.unique().to_pylist())
     return list(segments)
 
@@ -91,24 +97,51 @@ def _tables(part: Path) -> list[Path]:
 @lru_cache(maxsize=2)
 def _images_by_segment(table: Path, changed: int) -> dict[str, list[str]]:
     """The images of every segment, from its first row; kept, since annotation opens segment by segment."""
-    rows = pq.read_table(table, columns=["segment_id", "images"])
+    rows = _read(table, ["segment_id", "images"])
     segments = rows["segment_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    first = rows.take(np.unique(segments, return_index=True)[1])
-    pairs = zip(first["segment_id"].to_pylist(), first["images"].to_pylist(), strict=True)
-    return {str(segment): [str(image) for image in images] for segment, images in pairs}
+    numbers = np.unique(segments, return_index=True)[1]
+    first = rows.take(numbers)
+    found = {}
+    for number, segment, images in zip(
+        numbers, first["segment_id"].to_pylist(), first["images"].to_pylist(), strict=True
+    ):
+        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+            raise InputError(f"{table}: row {number}: images is no list of paths; found {images!r:.60}")
+        found[str(segment)] = images
+    return found
 
 
 def _columns(table: Path) -> list[str]:
     try:
         return list(pq.read_schema(table).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{table}: not a readable parquet table ({reason}); download it again") from None
+    except _UNREADABLE as error:
+        raise _unreadable(table, error) from None
 
 
 def _some_segments(table: Path) -> list[str]:
-    column = pq.read_table(table, columns=["segment_id"])["segment_id"]
+    column = _read(table, ["segment_id"])["segment_id"]
     return [str(segment) for segment in column.unique().to_pylist()[:3]]
+
+
+def _read(table: Path, columns: list[str]) -> pa.Table:
+    """Columns of a table, every row of which has something in each."""
+    try:
+        rows = pq.read_table(table, columns=columns)
+        rows.validate(full=True)  # damage may leave a table that can be read, of text that is none
+    except _UNREADABLE as error:
+        raise _unreadable(table, error) from None
+    wrong = [
+        f"row {number}: {_MISSING[column]}"
+        for column in columns
+        for number in np.flatnonzero(rows[column].is_null().to_numpy())
+    ]
+    if wrong:
+        raise InputError(f"{table}: {some(wrong, '; ')}; fill in what is missing or remove the row")
+    return rows
+
+
+def _unreadable(table: Path, error: Exception) -> InputError:
+    return InputError(f"{table}: not a readable parquet table ({one_line(error)}); download it again")
 
 
 def _locate(images: ImageFolder, name: str) -> ImageFile:

@@ -214,26 +214,26 @@ def _index_by_scan(path: Path, stream: IO[bytes], found: _Found) -> None:
         opcode, length = _HEAD.unpack(stream.read(_HEAD.size))
         if at + _HEAD.size + length > size or not opcode:
             break
-        if opcode == Opcode.CHUNK:
-            try:
+        if opcode in (Opcode.DATA_END, Opcode.FOOTER):
+            cut = False
+            break
+        try:
+            if opcode == Opcode.CHUNK:
                 data = _records_of(_read_chunk(stream, at))
                 for inner, kind, body in _inner_records(data):
                     _take(found, kind, body, at, inner)
-            except Exception:
-                damaged += 1
-        elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-            _take(found, opcode, stream.read(length), _OUTSIDE, at)
-        elif opcode == Opcode.MESSAGE:
-            _take(found, opcode, stream.read(_MESSAGE.size), _OUTSIDE, at)
-        elif opcode in (Opcode.DATA_END, Opcode.FOOTER):
-            cut = False
-            break
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+                _take(found, opcode, stream.read(length), _OUTSIDE, at)
+            elif opcode == Opcode.MESSAGE:
+                _take(found, opcode, stream.read(_MESSAGE.size), _OUTSIDE, at)
+        except Exception:  # decompressors and the record readers have each their own
+            damaged += 1
         at += _HEAD.size + length
     if cut:
         logger.warning("%s: was cut off; it is read up to the cut, %d bytes from its start", path, at)
     if damaged:
         logger.warning(
-            "%s: %s left out", path, "1 damaged chunk is" if damaged == 1 else f"{damaged} damaged chunks are"
+            "%s: %s left out", path, "1 damaged part is" if damaged == 1 else f"{damaged} damaged parts are"
         )
 
 

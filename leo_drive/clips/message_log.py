@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +43,21 @@ class MessageFile(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class _Where:
+    """Where a camera's messages lie.
+
+    Attributes:
+        pieces: the topics that hold them, each in its file.
+        piece: (messages,) which of those.
+        index: (messages,) number within the piece.
+    """
+
+    pieces: Sequence[tuple[MessageFile, Topic]]
+    piece: np.ndarray
+    index: np.ndarray
+
+
 class MessageLog(IndexedSource):
     """The image topics of one or several files as cameras. Times are those at which messages were recorded.
 
@@ -61,21 +77,21 @@ class MessageLog(IndexedSource):
     def __init__(self, path: Path, files: Sequence[MessageFile], camera: str | None = None) -> None:
         self.path = path
         self._files = tuple(files)
-        topics = {topic.name: topic for file in files for topic in file.stamps}
+        topics = {topic.name for file in files for topic in file.stamps}
         if not topics:
             raise InputError(_no_images(path, [topic for file in files for topic in file.topics]))
         names = camera_names(sorted(topics, key=_front_first))
-        self._topics = {name: topics[topic] for topic, name in names.items()}
+        self._topics = {name: topic for topic, name in names.items()}
         aliases = {topic: name for topic, name in names.items()}
         aliases |= {topic.strip("/"): name for topic, name in names.items()}
         self._topics = only_camera(path.name, self._topics, camera, aliases)
-        self._where: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        stamps = {name: self._joined(name, topic.name) for name, topic in self._topics.items()}
+        self._where: dict[str, _Where] = {}
+        stamps = {name: self._joined(name, topic) for name, topic in self._topics.items()}
         super().__init__(path.name, stamps, {a: name for a, name in aliases.items() if name in self._topics})
 
     def topic(self, camera: str) -> str:
         """The whole topic of one of `cameras`."""
-        return self._topics[camera].name
+        return self._topics[camera]
 
     def close(self) -> None:
         for file in self._files:
@@ -85,32 +101,31 @@ class MessageLog(IndexedSource):
         return f"{type(self).__name__}({str(self.path)!r})"
 
     def _joined(self, camera: str, topic: str) -> np.ndarray:
-        """The stamps of a topic in all files, ascending; remembers where each message lies."""
-        pieces = [
-            (number, stamps)
-            for number, file in enumerate(self._files)
-            for own, stamps in file.stamps.items()
-            if own.name == topic
-        ]
-        stamps = np.concatenate([stamps for _, stamps in pieces])
-        files = np.concatenate([np.full(len(stamps), number, np.int32) for number, stamps in pieces])
-        index = np.concatenate([np.arange(len(stamps)) for _, stamps in pieces])
+        """The stamps of a topic in all files, ascending; remembers where each message lies.
+
+        A file may have several topics of one name: of two publishers whose schemas differ, or of two types.
+        """
+        pieces = [(file, own) for file in self._files for own in file.stamps if own.name == topic]
+        each = [file.stamps[own] for file, own in pieces]
+        stamps = np.concatenate(each)
+        piece = np.concatenate([np.full(len(own), number, np.int32) for number, own in enumerate(each)])
+        index = np.concatenate([np.arange(len(own)) for own in each])
         order = np.argsort(stamps, kind="stable")
-        self._where[camera] = files[order], index[order]
+        self._where[camera] = _Where(pieces, piece[order], index[order])
         return stamps[order]
 
     def _read(self, camera: str, indices: Sequence[int]) -> Iterator[Image.Image]:
-        files, index = self._where[camera]
+        where = self._where[camera]
         for i in indices:
-            file = self._files[files[i]]
-            topic = next(own for own in file.stamps if own.name == self._topics[camera].name)
+            file, topic = where.pieces[where.piece[i]]
+            index = int(where.index[i])
             try:
-                data = file.read(topic, int(index[i]))
+                data = file.read(topic, index)
             except InputError:
                 raise
             except Exception as error:  # sqlite, decompressors and the record readers have each their own
                 raise InputError(
-                    f"{file.path}: {topic.name}: its message {int(index[i])} is damaged "
+                    f"{file.path}: {topic.name}: its message {index} is damaged "
                     f"({type(error).__name__}); copy it again, or ask elsewhere"
                 ) from None
             try:

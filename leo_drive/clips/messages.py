@@ -9,12 +9,18 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from leo_drive.clips.pixels import compressed_picture, raw_picture
 
 _COMPRESSED = frozenset({"sensor_msgs/msg/CompressedImage", "foxglove.CompressedImage"})
 _RAW = frozenset({"sensor_msgs/msg/Image", "foxglove.RawImage"})
+_Types = type | tuple[type, ...]
+_BYTES = (bytes, np.ndarray)
+_COMPRESSED_FIELDS: dict[str, _Types] = {"data": _BYTES, "format": str}
+_RAW_FIELDS: dict[str, _Types] = {"data": _BYTES, "width": int, "height": int, "step": int, "encoding": str}
+"""What a message must have, and of which type."""
 _ENCODINGS = {"sensor_msgs": ("cdr", "ros1"), "foxglove": ("protobuf", "json")}
 
 
@@ -61,6 +67,7 @@ def picture(topic: Topic, data: bytes) -> Image.Image:
         message = _message(topic, data)
     except Exception as error:  # each deserializer has its own errors for damaged bytes
         raise ValueError(f"not a {topic.kind} message ({type(error).__name__})") from None
+    _check_fields(topic, message)
     if topic.kind in _COMPRESSED:
         return compressed_picture(bytes(message.data), message.format)
     return raw_picture(
@@ -71,6 +78,15 @@ def picture(topic: Topic, data: bytes) -> Image.Image:
         message.encoding,
         bool(getattr(message, "is_bigendian", False)),
     )
+
+
+def _check_fields(topic: Topic, message: Any) -> None:
+    """Raises ValueError where a field is missing or of another type: JSON may hold anything."""
+    for name, kind in (_COMPRESSED_FIELDS if topic.kind in _COMPRESSED else _RAW_FIELDS).items():
+        value = getattr(message, name, None)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            found = "missing" if value is None else f"{value!r:.40}"
+            raise ValueError(f"not a {topic.kind} message (its {name} is {found})")
 
 
 def _message(topic: Topic, data: bytes) -> Any:

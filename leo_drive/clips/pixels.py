@@ -74,7 +74,8 @@ def raw_picture(
         big_endian: of encodings with 16 bits.
 
     Raises:
-        ValueError: an encoding that is no picture (depth, labels), or fewer bytes than it takes.
+        ValueError: an encoding that is no picture (depth, labels), fewer bytes than it takes, or a size that
+            it cannot have.
     """
     kind = encoding.lower()
     sixteen = kind == "mono16"
@@ -89,6 +90,7 @@ def raw_picture(
         or len(data) < step * (height - 1) + width * channels
     ):
         raise ValueError(f"{len(data)} bytes are no {encoding} image of {width}x{height} pixels")
+    step = min(step, len(data))  # of a single row it may be anything
     flat = np.frombuffer(data, np.uint8)
     flat = np.pad(flat, (0, max(0, step * height - len(flat))))  # the last row may come without its padding
     rows = flat[: step * height].reshape(height, step)[:, : width * channels]
@@ -100,4 +102,9 @@ def raw_picture(
         return Image.fromarray(pixels)
     import cv2
 
-    return Image.fromarray(cv2.cvtColor(pixels, getattr(cv2, conversion)))
+    try:
+        return Image.fromarray(cv2.cvtColor(pixels, getattr(cv2, conversion)))
+    except cv2.error:  # YUV has two pixels in one, so an odd width is none
+        raise ValueError(
+            f"{encoding} image of {width}x{height} pixels that cannot be decoded (no such size)"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,20 +52,39 @@ def is_ros2_bag(path: Path) -> bool:
 def _files_of(path: Path) -> list[MessageFile]:
     """MCAP files are read as such, so that one that was cut off is read up to there; the rest by rosbags."""
     if path.is_dir():
-        information = _information(path)
+        information, names = _information(path)
         if information.get("storage_identifier") == "mcap" and not information.get("compression_mode"):
-            names = [Path(str(name)).name for name in information.get("relative_file_paths") or []]
             if not names:
                 raise InputError(f"{path / METADATA}: names no files; run ros2 bag reindex on the folder")
             return [McapFile(path / name) for name in names]
+        for name in names:
+            _check_complete(path / name)
     else:
         check_readable(path)
+        _check_complete(path)
     return [BagFile(path)]
 
 
-def _information(bag: Path) -> dict[str, Any]:
+def _check_complete(storage: Path) -> None:
+    """Refuses a .db3 file whose last messages lie in sqlite's log beside it, which rosbags passes over."""
+    wal = Path(f"{os.path.realpath(storage)}-wal")
     try:
-        return dict(yaml.safe_load((bag / METADATA).read_text())["rosbag2_bagfile_information"])
+        size = wal.stat().st_size
+    except OSError:
+        return
+    if size:
+        cure = shlex.join(["sqlite3", str(storage), "PRAGMA wal_checkpoint(TRUNCATE)"])
+        raise InputError(
+            f"{storage}: its last messages still lie in {wal.name}: it is being recorded, or its recorder "
+            f"crashed; when the recording has ended, move them into the bag with {cure}"
+        )
+
+
+def _information(bag: Path) -> tuple[dict[str, Any], list[str]]:
+    """What the bag's metadata say, and the names of its files."""
+    try:
+        information = dict(yaml.safe_load((bag / METADATA).read_text())["rosbag2_bagfile_information"])
+        return information, [Path(str(name)).name for name in information.get("relative_file_paths") or []]
     except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{bag / METADATA}: not readable as a bag's metadata ({type(error).__name__}); run ros2 bag "
@@ -82,12 +102,9 @@ class BagFile:
         self._reader_: Any = None
         try:
             self.topics = [self._topic(connection) for connection in self._reader.connections]
-            for connection, topic in zip(self._reader.connections, self.topics, strict=True):
-                if topic.has_images:
-                    times = np.array(self._times(connection), np.int64)
-                    if len(times):
-                        before = self.stamps.get(topic, np.empty(0, np.int64))
-                        self.stamps[topic] = np.sort(np.concatenate([before, times]))
+            for topic in dict.fromkeys(self.topics):  # several connections may share one
+                if topic.has_images and (times := self._times(topic)):
+                    self.stamps[topic] = np.sort(np.array(times, np.int64))
         except BaseException:
             self.close()
             raise
@@ -97,7 +114,7 @@ class BagFile:
         stamps = self.stamps[topic]
         stamp = int(stamps[index])
         before = index - bisect_left(stamps, stamp)  # of several messages at one time
-        own = [connection for connection in self._reader.connections if self._topic(connection) == topic]
+        own = self._of(topic, self._reader)
         for number, (_, _, data) in enumerate(self._reader.messages(own, stamp, stamp + 1)):
             if number == before:
                 return bytes(data)
@@ -123,6 +140,7 @@ class BagFile:
                     reader: Any = rosbag1.Reader(self.path)
                 else:
                     reader = rosbag2.Reader(self.path)
+                    _escape_paths(reader.storage)
                 reader.open()
             except Exception as error:  # asserts, sqlite errors, struct errors: the reader checks little
                 reason = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
@@ -134,24 +152,44 @@ class BagFile:
         encoding = getattr(connection.ext, "serialization_format", "ros1")
         return Topic(connection.topic, ros2_kind(connection.msgtype), encoding)
 
-    def _times(self, connection: Any) -> list[int]:
-        """Nanoseconds at which a connection's messages were recorded, without reading the messages."""
+    def _of(self, topic: Topic, reader: Any) -> list[Any]:
+        """A topic's connections in a bag or in one of its files."""
+        return [connection for connection in reader.connections if self._topic(connection) == topic]
+
+    def _times(self, topic: Topic) -> list[int]:
+        """Nanoseconds at which a topic's messages were recorded, without reading the messages."""
         try:
             if self.path.suffix.lower() == ".bag":
-                return [entry.time for entry in self._reader.indexes[connection.id]]
+                own = self._of(topic, self._reader)
+                return [entry.time for known in own for entry in self._reader.indexes[known.id]]
             times: list[int] = []
-            query = (
-                "SELECT timestamp FROM messages JOIN topics ON topics.id == messages.topic_id WHERE name == ?"
-            )
             for storage in getattr(self._reader.storage, "storages", [self._reader.storage]):
+                own = self._of(topic, storage)
                 if hasattr(storage, "dbconn"):
-                    times += [time for (time,) in storage.dbconn.execute(query, (connection.topic,))]
-                else:  # MCAP that was compressed as a whole, unpacked by the reader
-                    own = [known for known in storage.connections if known.topic == connection.topic]
+                    query = "SELECT timestamp FROM messages WHERE topic_id == ?"
+                    for known in own:
+                        times += [time for (time,) in storage.dbconn.execute(query, (known.id,))]
+                elif own:  # MCAP that was compressed as a whole, unpacked by the reader
                     times += [time for _, time, _ in storage.messages(own)]
             return times
         except Exception as error:
             raise InputError(
-                f"{self.path}: {connection.topic}: its message times cannot be read ({error}); "
-                f"copy the bag again"
+                f"{self.path}: {topic.name}: its message times cannot be read ({error}); copy the bag again"
             ) from None
+
+
+def _escape_paths(storage: Any) -> None:
+    """rosbags puts a .db3 file's path into a URI as it is, where some characters have other meanings."""
+    from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+
+    def escaped(path: Any) -> Path:
+        text = str(path)
+        for character in "%?#":  # the first escapes the others
+            text = text.replace(character, f"%{ord(character):02X}")
+        return Path(text)
+
+    if isinstance(storage, Sqlite3Reader):
+        storage.path = escaped(storage.path)
+    else:
+        plugins = storage.STORAGE_PLUGINS
+        storage.STORAGE_PLUGINS = {**plugins, "sqlite3": lambda path: Sqlite3Reader(escaped(path))}

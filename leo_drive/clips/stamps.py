@@ -16,6 +16,8 @@ logger = logging.getLogger("leo_drive")
 
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 """Nanoseconds in each."""
+MAX_NANOSECONDS = 2**62
+"""Times are kept in 64 bits, and so is what lies between any two: until 2116."""
 _SPELLED = {"nsec": "ns", "nanoseconds": "ns", "usec": "us", "microseconds": "us", "msec": "ms",
             "milliseconds": "ms", "sec": "s", "secs": "s", "seconds": "s"}  # fmt: skip
 
@@ -32,16 +34,18 @@ _FILE_COLUMNS = (
 )
 _TIME_COLUMNS = ("timestamp", "time", "stamp", "t")
 
-# Since 2001 and until 2286 the seconds of the epoch have ten digits.
-_STAMP = re.compile(r"(?<!\d)(\d{19}|\d{16}|\d{13}|\d{10})(\.\d{1,9})?(?!\d)")
+# Since 2001 and until 2286 the seconds of the epoch have ten digits. ROS writes its two numbers, seconds and
+# nanoseconds, as 1537291002_100000000.
+_STAMP = re.compile(r"(?<!\d)(\d{19}|\d{16}|\d{13}|\d{10})(?:\.(\d{1,9})|(?<=\d{10})[_-](\d{9}))?(?!\d)")
 _UNIT_OF_DIGITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 
 
 def stamps_from_names(names: Sequence[str]) -> list[int] | None:
     """Nanoseconds since 1970 of each name, read from the last number in it that is a time of this age.
 
-    Such a number has 10 digits for seconds (which may have a fraction), 13 for milliseconds, 16 for
-    microseconds or 19 for nanoseconds, all names alike, and begins with 1: 2001 to 2033.
+    Such a number has 10 digits for seconds (which may have a fraction, or after `_` or `-` the 9 digits of
+    their nanoseconds), 13 for milliseconds, 16 for microseconds or 19 for nanoseconds, all names alike, and
+    begins with 1: 2001 to 2033.
 
     Returns:
         One a name, or None unless every name holds such a number.
@@ -76,10 +80,10 @@ def _stamp(name: str) -> tuple[str, int, int] | None:
     matches = [match for match in _STAMP.finditer(name) if match[1].startswith("1")]
     if not matches:
         return None
-    whole, fraction = matches[-1].groups()
+    whole, fraction, nanoseconds = matches[-1].groups()
     unit = _UNIT_OF_DIGITS[len(whole)]
     # A fraction of anything finer than seconds is the start of a suffix.
-    text = whole + (fraction or "" if unit == "s" else "")
+    text = f"{whole}.{fraction or nanoseconds or 0}" if unit == "s" else whole
     return name[: matches[-1].start()], len(whole), int(Decimal(text) * _UNITS[unit])
 
 
@@ -117,7 +121,8 @@ def stamps_from_table(table: Path, images: Iterable[str]) -> dict[str, int]:
         Image to nanoseconds, in the order of time, whatever the order of the rows.
 
     Raises:
-        InputError: a row without its image, a time that is none, an image or a time named twice, or no row.
+        InputError: a row without its image, a time that is none or too far off, an image or a time named
+            twice, or no row.
     """
     columns = _columns(table)
     if columns is None:
@@ -140,6 +145,12 @@ def stamps_from_table(table: Path, images: Iterable[str]) -> dict[str, int]:
             "%s: %d images that it does not name are left out: %s ...", table, len(missing), missing[0]
         )
     scale = _UNITS[unit or _unit_by_size(max(number for _, number in rows.values()))]
+    for line, number in rows.values():
+        if number.copy_abs() > Decimal(MAX_NANOSECONDS) / scale:
+            raise InputError(
+                f"{table}: line {line}: {number!s:.40} is too large for a time; correct it, or put its unit "
+                f"into the heading (timestamp_ns)"
+            )
     stamps = {name: int(number * scale) for name, (_, number) in rows.items()}
     ordered = dict(sorted(stamps.items(), key=lambda item: item[1]))
     check_no_time_twice(str(table), ordered)

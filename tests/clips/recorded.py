@@ -132,6 +132,39 @@ def write_mcap(
     return path
 
 
+def write_shared_topic(
+    path: Path, publishers: Sequence[tuple[str, str, str]], frames: int = 20, topic: str = "/cam"
+) -> Path:
+    """An MCAP file with numbered frames on one topic, from several publishers by turns.
+
+    Args:
+        path: of the file.
+        publishers: of each the encoding, "compressed" or "raw", and the package that its protobuf schema is
+            said to be of, which tells the bytes of the schemas apart.
+        frames: of all of them.
+        topic: that they share.
+    """
+    with path.open("wb") as file:
+        writer = McapWriter(file, chunk_size=16_000)
+        writer.start(profile="", library="tests")
+        channels = []
+        for encoding, form, package in publishers:
+            compressed_kind, raw_kind, schema_encoding, schema = _schemas(encoding)
+            if encoding == "protobuf":
+                descriptors = _foxglove()
+                descriptors.file[0].options.java_package = package
+                schema = descriptors.SerializeToString()
+            kind = compressed_kind if form == "compressed" else raw_kind
+            number = writer.register_schema(kind, schema_encoding, schema)
+            channels.append((writer.register_channel(topic, encoding, number), form, _serializer(encoding)))
+        for i in range(frames):
+            channel, form, serialize = channels[i % len(channels)]
+            stamp = START + i * STEP
+            writer.add_message(channel, stamp, serialize(form, i, stamp), stamp)
+        writer.finish()
+    return path
+
+
 UNINDEXED = {"index_types": IndexType.NONE, "use_statistics": False, "use_summary_offsets": False}
 UNCHUNKED = {"use_chunking": False}
 LZ4 = {"compression": CompressionType.LZ4}

@@ -144,6 +144,16 @@ def test_rate_must_be_positive(tmp_path: Path) -> None:
         ImageSource(tmp_path, rate=0)
 
 
+@pytest.mark.parametrize("rate", [1e-12, 1e-320])
+def test_rate_that_64_bits_cannot_hold(rate: float, tmp_path: Path) -> None:
+    for number in range(3):
+        _save(tmp_path / f"{number}.png", number)
+    with pytest.raises(InputError, match=rf"drive: rate {rate} is too small, 3 images would show") as refused:
+        ImageSource(tmp_path, rate=rate, name="drive")
+    assert "\n" not in str(refused.value)
+    assert ImageSource(tmp_path, rate=1e-9).last_time == pytest.approx(2e9)
+
+
 def _write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path

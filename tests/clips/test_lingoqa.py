@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leo_drive.clips import LingoQASegment, open_source
+from leo_drive.clips import LingoQASegment, find_logs, open_source
 from leo_drive.errors import InputError
 from tests.clips.numbered import draw, read
 
@@ -122,6 +122,37 @@ def test_damaged_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.parquet: not a readable parquet table") as refused:
         open_source(tmp_path, segment="aa11")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("images", None, "row 3: there are no images"),
+        ("segment_id", None, "row 3: there is no segment_id"),
+        ("images", ["a.jpg", None], r"row 2: images is no list of paths; found \['a.jpg', None\]"),
+    ],
+)
+def test_row_that_lacks_something(column: str, value: object, says: str, tmp_path: Path) -> None:
+    table = _part(tmp_path / "scenery") / "train.parquet"
+    rows = pd.read_parquet(table)
+    rows[column] = [*rows[column][: 3 if value is None else 2], *[value] * (1 if value is None else 2)]
+    rows.to_parquet(table)
+    with pytest.raises(InputError, match=rf"train\.parquet: {says}") as refused:
+        open_source(table.parent, segment="aa11")
+    assert "\n" not in str(refused.value)
+
+
+def test_damaged_pages(tmp_path: Path) -> None:
+    """The columns are named at the file's end, which is whole."""
+    table = _part(tmp_path / "scenery") / "train.parquet"
+    content = bytearray(table.read_bytes())
+    content[4:200] = bytes(byte ^ 0x5A for byte in content[4:200])
+    table.write_bytes(content)
+    with pytest.raises(InputError, match=r"train\.parquet: not a readable .*; download it again") as refused:
+        open_source(table.parent, segment="aa11")
+    assert "\n" not in str(refused.value)
+    Image.fromarray(draw(1)).save(tmp_path / "drive.png")
+    assert [entry.path for entry in find_logs([tmp_path])] == [tmp_path, table.parent]
 
 
 def test_real_part(shared_video: Path) -> None:

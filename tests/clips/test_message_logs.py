@@ -38,6 +38,7 @@ from tests.clips.recorded import (
     write_bag2,
     write_images,
     write_mcap,
+    write_shared_topic,
 )
 
 KINDS: dict[str, Callable[[Path], Path]] = {
@@ -117,6 +118,7 @@ def test_bayer_colours() -> None:
         ({"encoding": "32FC1"}, "encoding '32FC1' are not read"),
         ({"height": 1000}, "no bgr8 image of 96x1000"),
         ({"width": 0}, "no bgr8 image of 0x64"),
+        ({"encoding": "yuv422", "width": 95, "step": 190}, "yuv422 image of 95x64 pixels that cannot be"),
     ],
 )
 def test_raw_images_that_are_none(change: dict[str, object], says: str) -> None:
@@ -152,6 +154,24 @@ def test_compressed_images_that_are_none() -> None:
 )
 def test_camera_names(topics: list[str], names: list[str]) -> None:
     assert list(camera_names(topics).values()) == names
+
+
+@pytest.mark.parametrize(
+    "publishers",
+    [
+        [("protobuf", "compressed", "one"), ("protobuf", "compressed", "another")],
+        [("protobuf", "compressed", ""), ("protobuf", "raw", "")],
+        [("json", "raw", ""), ("protobuf", "raw", "")],
+    ],
+    ids=["schemas", "types", "encodings"],
+)
+def test_topic_of_two_publishers(publishers: list[tuple[str, str, str]], tmp_path: Path) -> None:
+    with open_source(write_shared_topic(tmp_path / "log.mcap", publishers)) as log:
+        assert log.cameras == ("cam",) and log.topic("cam") == "/cam"
+        assert _numbers(log, [i / 10 for i in range(20)]) == list(range(20))
+        copy = pickle.loads(pickle.dumps(log))
+    with copy:
+        assert _numbers(copy, [0.5, 1.2]) == [5, 12]
 
 
 def test_cut_off_mcap(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -193,6 +213,18 @@ def test_damaged_mcap(tmp_path: Path) -> None:
     content[-300:-40] = bytes(260)
     path.write_bytes(content)
     assert _numbers(open_source(path), [0.0, 5.9]) == [0, 59]
+
+
+def test_time_that_64_bits_with_a_sign_cannot_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_mcap(tmp_path / "log.mcap", frames=20, topics=(FRONT,), **UNCHUNKED)
+    content = bytearray(path.read_bytes())
+    time = (START + 19 * STEP).to_bytes(8, "little")
+    last = content.rfind(time * 2)  # log time and publish time
+    content[last : last + 8] = bytes([255] * 8)
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING, "leo_drive"), open_source(path) as log:
+        assert "log.mcap: 1 damaged part is left out" in caplog.text
+        assert _numbers(log, [i / 10 for i in range(19)]) == list(range(19))
 
 
 @pytest.mark.parametrize(

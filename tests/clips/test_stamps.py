@@ -36,6 +36,8 @@ def _numbers(source: ImageSource, times: list[float]) -> list[int]:
         lambda ns: f"{ns // 1000}.jpg",
         lambda ns: f"frame7_{ns // 1_000_000}.png",
         lambda ns: f"{ns // 10**9}.{ns % 10**9 // 1000:06d}.png",
+        lambda ns: f"{ns // 10**9}_{ns % 10**9:09d}.jpg",
+        lambda ns: f"cam-{ns // 10**9}-{ns % 10**9:09d}_rgb.png",
         lambda ns: f"n008-2018-09-18-13-10-39-0400__CAM_FRONT__{ns // 1000}.jpg",
     ],
 )
@@ -54,6 +56,12 @@ def test_times_in_names(form, tmp_path: Path) -> None:  # type: ignore[no-untype
 @pytest.mark.parametrize("names", [["006690.png", "006720.png"], ["1537291002.png", "last.png"], ["a.png"]])
 def test_other_numbers_are_no_times(names: list[str]) -> None:
     assert stamps_from_names(names) is None
+
+
+def test_only_nine_digits_are_nanoseconds() -> None:
+    assert stamps_from_names(["1537291002_100000000.jpg", "1537291003_0001.jpg", "1537291004_12.jpg"]) == [
+        1537291002_100000000, 1537291003_000000000, 1537291004_000000000,
+    ]  # fmt: skip
 
 
 def test_mostly_timed_names_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -101,6 +109,10 @@ def test_unit_from_size(scale: int, tmp_path: Path) -> None:
         ("file,time\n0.png,1\n1.png,1", "0.png and 1.png have the same time"),
         ("file,time\n0.png,soon", "line 2: 'soon' is not a time"),
         ("file,time\n0.png", "line 2: None is not a time"),
+        ("file,time\n0.png,0\n1.png,99999999999999999999999", "line 3: 99999999999999999999999 is too large"),
+        ("file,time\n0.png,1e400", "line 2: 1E.400 is too large"),
+        ("file,time_s\n0.png,-1e999999999", "line 2: -1E.999999999 is too large"),
+        ("file,time_s\n0.png,-9e9\n1.png,9e9", "line 2: -9E.9 is too large"),
         ("file,time\n", "names no image"),
     ],
 )
