@@ -82,12 +82,6 @@ def view(
         viewer = Viewer(settings)
         try:
             serve(viewer)
-        except OSError as error:
-            if "port" not in str(error):
-                raise
-            raise InputError(
-                f"--port {port}: is taken; choose another, or leave it out for the first free one"
-            ) from None
         finally:
             viewer.close()
 

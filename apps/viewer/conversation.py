@@ -104,7 +104,7 @@ class Conversation:
                 turn.stopped.set()
 
     def messages(self) -> list[dict[str, Any]]:
-        """As gr.Chatbot shows it. Text from outside is escaped."""
+        """As gr.Chatbot shows it, in HTML. Text from outside is escaped."""
         shown: list[dict[str, Any]] = []
         for number, thread in enumerate(self.threads):
             if number:
@@ -189,13 +189,18 @@ def about(said: Said, at: float | None = None) -> str:
     return f'<div class="leo-about">{" · ".join(parts)}</div>'
 
 
+def in_html(text: str) -> str:
+    """Text from outside, such as a model's: shown as the characters that it is, line by line."""
+    return f'<div class="leo-words">{html.escape(text)}</div>'
+
+
 def _answer(thread: Thread, turn: Turn) -> str:
     if turn.said is not None:
-        text = html.escape(turn.said.answer.text, quote=False) or "<em>(no words)</em>"
-        return f"{text}\n\n{about(turn.said, thread.moment.at)}"
+        text = html.escape(turn.said.answer.text) or "<em>(no words)</em>"
+        return f"{text}\n{about(turn.said, thread.moment.at)}"
     if turn.note is not None:
         return f'<div class="leo-note">{html.escape(turn.note)}</div>'
-    return html.escape(turn.partial, quote=False) or '<span class="leo-waiting">…</span>'
+    return html.escape(turn.partial) or '<span class="leo-waiting">…</span>'
 
 
 def _message(role: str, content: str) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from leo_drive.clips.container import open_video
 from leo_drive.clips.discovery import LOG_SUFFIXES, LogEntry, find_logs
-from leo_drive.clips.images import IMAGE_SUFFIXES
+from leo_drive.clips.images import IMAGE_SUFFIXES, natural_order
 from leo_drive.clips.opening import open_source
 from leo_drive.clips.source import Source
 from leo_drive.demo import CLIP
@@ -105,19 +106,20 @@ class Library:
         """Take uploaded files over and open them: one recording, or the images of one.
 
         Args:
-            paths: where they were put; they are moved away from there.
+            paths: where they were put; they are moved away from there. Images are in the natural order of
+                their names, those of one name as they came.
             folder: the session's own.
 
         Raises:
             InputError: too large, too long, of another type, or damaged; the files are gone then.
         """
-        received = [Path(path) for path in paths]
+        received = sorted(map(Path, paths), key=lambda path: natural_order(path.name))
         here = folder / f"upload-{time.monotonic_ns()}"
         try:
             here.mkdir()
             files = []
             for path in received:
-                target = here / path.name
+                target = _free_name(here / path.name)
                 try:
                     shutil.move(path, target)
                 except FileNotFoundError:
@@ -147,7 +149,6 @@ class Library:
             raise InputError(
                 f"{files[0].name}: has {size:.0f} MB; at most {limits.megabytes:g} MB are taken here"
             )
-        files.sort(key=lambda file: file.name)
         if not images and files[0].suffix.lower() not in (".mcap", ".bag", ".db3"):
             # From the header: a frame of a picture too large must not even be decoded.
             video = open_video(files[0])
@@ -198,3 +199,9 @@ class Library:
 
     def _without_root(self, message: str) -> str:
         return message.replace(f"{self._root}{os.sep}", "")
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or where there is such a file already one with a number behind its name: f (2).png."""
+    numbered = (path.with_stem(f"{path.stem} ({number})") for number in count(2))
+    return next(free for free in chain([path], numbered) if not free.exists())

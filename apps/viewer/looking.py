@@ -11,7 +11,7 @@ import gradio as gr
 
 from leo_drive.errors import InputError, LeoDriveError
 
-from .conversation import Moment, about, checked_question, clock
+from .conversation import Moment, about, checked_question, clock, in_html
 from .engine import Said
 from .media import jpeg
 from .shown import Shown
@@ -61,7 +61,7 @@ class Looking:
                 names = [f"{clock(t)}" for t in clip.timestamps]
                 words = in_words(clip, found, text)
                 state = f"{found.done} of {found.total} patches measured. "
-                yield [list(zip(urls, names, strict=True)), state + words, gr.update(visible=True)]
+                yield [list(zip(urls, names, strict=True)), in_html(state + words), gr.update(visible=True)]
                 if session.measuring.is_set():
                     break
             whole = found is not None and found.done == found.total
@@ -69,7 +69,7 @@ class Looking:
             ending = (
                 "" if whole or found is None else f"Stopped after {found.done} of {found.total} patches. "
             )
-            yield [gr.skip(), ending + words, gr.update(visible=False)]
+            yield [gr.skip(), in_html(ending + words), gr.update(visible=False)]
 
     def stop(self, request: gr.Request) -> Any:
         """End the measurement after the batch at hand."""
@@ -126,12 +126,11 @@ class Looking:
                 try:
                     for piece in self.viewer.engine.stream(clip, text, (), threading.Event(), model):
                         if isinstance(piece, Said):
-                            label = f"**{html.escape(model)}**\n\n" if what == "models" else ""
-                            words = html.escape(piece.answer.text, quote=False)
-                            shown[k] = f"{label}{words}\n\n{about(piece)}"
+                            label = f"<strong>{html.escape(model)}</strong>" if what == "models" else ""
+                            shown[k] = f"{label}{in_html(piece.answer.text)}{about(piece)}"
                         else:
                             said += piece
-                            shown[k] = html.escape(said, quote=False)
+                            shown[k] = in_html(said)
                         yield list(shown)
                 except LeoDriveError as error:
                     shown[k] = f'<div class="leo-note">{html.escape(str(error))}</div>'

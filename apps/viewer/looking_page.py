@@ -20,7 +20,7 @@ def build_attribution(looking: Looking, answers: gr.Dropdown) -> None:
     with gr.Row():
         start = gr.Button("Measure", variant="primary", size="sm", elem_id="look-start")
         stop = gr.Button("Stop measuring", variant="stop", size="sm", visible=False, elem_id="look-stop")
-    words = gr.Markdown("", elem_id="look-words")
+    words = gr.HTML("", elem_id="look-words")
     pictures = gr.Gallery(
         label="Occlusion: what the answer depends on",
         columns=2,
@@ -64,7 +64,7 @@ def build_compare(viewer: Viewer, looking: Looking, where: list[Any]) -> None:
         for side in ("A", "B"):
             with gr.Column(min_width=300):
                 take = gr.Button(f"Take the moment as {side}", size="sm", elem_id=f"take-{side}")
-                name = gr.Markdown(f"Side {side} is empty.")
+                name = gr.HTML(f"Side {side} is empty.")
                 shown = gr.Gallery(
                     label=f"Frames of {side}",
                     columns=5,
@@ -74,7 +74,7 @@ def build_compare(viewer: Viewer, looking: Looking, where: list[Any]) -> None:
                     buttons=[],
                     elem_id=f"side-{side}",
                 )
-                answer = gr.Markdown("", elem_id=f"answer-{side}", elem_classes="leo-answer", min_height=72)
+                answer = gr.HTML("", elem_id=f"answer-{side}", elem_classes="leo-answer", min_height=72)
                 sides[side] = answer
 
                 take.click(looking.take(side), where, [shown, name], show_progress="minimal", **_QUIET)

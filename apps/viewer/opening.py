@@ -59,12 +59,11 @@ class Opening:
         query = dict(request.query_params)
         link = str(query.get("open", "")) or BUNDLED + next(iter(self.viewer.library.bundled))
         seconds, frames = number(query.get("seconds"), 5.0), int(number(query.get("frames"), 5))
-        seconds = min(max(seconds, 0.2), 60.0)
-        frames = min(max(frames, 1), self.viewer.settings.limits.frames)
+        limits = self.viewer.settings.limits
+        seconds = min(max(seconds, limits.shortest), limits.longest)
+        frames = min(max(frames, 1), limits.frames)
         questions = [str(q) for q in _all_of(request, "q")]
-        asked = [
-            [" ".join(q.split())[: self.viewer.settings.limits.question]] for q in questions if q.strip()
-        ]
+        asked = [[" ".join(q.split())[: limits.question]] for q in questions if q.strip()]
         at = number(query.get("at"), math.nan)
         camera = str(query["camera"]) if "camera" in query else None
         shown = gr.Dataset(samples=asked, visible=bool(asked))

@@ -145,7 +145,13 @@ def _build_ask(viewer: Viewer, shown: Shown, looking: Looking, blocks: gr.Blocks
             )
             with gr.Row(equal_height=True):
                 seconds = gr.Slider(
-                    0.5, 30, 5, step=0.5, label="Seconds back", elem_id="seconds", min_width=140
+                    limits.shortest,
+                    limits.longest,
+                    5,
+                    step=0.5,
+                    label="Seconds back",
+                    elem_id="seconds",
+                    min_width=140,
                 )
                 frames = gr.Slider(
                     1, limits.frames, 5, step=1, label="Frames", elem_id="frame-count", min_width=140
@@ -182,6 +188,9 @@ def _build_ask(viewer: Viewer, shown: Shown, looking: Looking, blocks: gr.Blocks
                 placeholder="Ask about the moment under the marker.",
                 feedback_options=None,
                 group_consecutive_messages=False,
+                # What is said comes from outside: as Markdown it could have pictures of other hosts.
+                render_markdown=False,
+                latex_delimiters=[],
             )
             line = gr.HTML("", elem_id="thread")
             with gr.Row(equal_height=True, elem_id="compose"):

@@ -17,7 +17,7 @@ from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.opening import open_source
 from leo_drive.errors import InputError
 
-from .conversation import clock
+from .conversation import clock, in_html
 from .media import Item, jpeg, video_item
 from .player import Player
 from .previews import make_preview
@@ -69,7 +69,7 @@ class Reviewing:
             ]
             more = f", the first {len(rows)} shown: filter to see the others" if count > len(rows) else ""
             counts = ", ".join(f"{n} {mark}" for mark, n in review.counts().items())
-            return [cells, f"{count} of {len(review.rows)} answers{more} · {counts}"]
+            return [cells, in_html(f"{count} of {len(review.rows)} answers{more} · {counts}")]
 
     def choose(self, name: str) -> list[Any]:
         """Another table: what its filters offer."""
@@ -209,7 +209,7 @@ def build_review(viewer: Viewer, blocks: gr.Blocks) -> None:
         highest = gr.Slider(0, 1, 1, step=0.05, label="Confidence to", min_width=150, buttons=[])
     with gr.Row():
         with gr.Column(scale=6, min_width=320):
-            count = gr.Markdown("", elem_id="review-count")
+            count = gr.HTML("", elem_id="review-count")
             table = gr.Dataframe(
                 headers=_HEADERS,
                 datatype=["number", "str", "str", "str", "str", "str", "str"],
@@ -239,7 +239,7 @@ def build_review(viewer: Viewer, blocks: gr.Blocks) -> None:
                 object_fit="contain",
                 buttons=[],
             )
-            words = gr.Markdown("Click a row to see its moment.", elem_id="review-words")
+            words = gr.HTML("Click a row to see its moment.", elem_id="review-words")
             row = gr.Number(-1, visible="hidden")
             at = gr.Number(0, visible="hidden")
             with gr.Row():
@@ -291,13 +291,8 @@ def _recording(entry: LogEntry) -> Recording:
 
 
 def _words(row: Any, mark: dict[str, Any]) -> str:
-    """A row in words."""
+    """A row in words, as HTML."""
     sure = row["confidence"]
-    parts = [
-        f"**{html.escape(str(row['question']), quote=False)}**",
-        "",
-        html.escape(str(row["answer"]), quote=False),
-    ]
     about = [
         f"{html.escape(str(row['log']))}, {clock(float(row['start_s']))} to {clock(float(row['end_s']))}"
     ]
@@ -306,5 +301,6 @@ def _words(row: Any, mark: dict[str, Any]) -> str:
     if mark:
         about.append(f"marked <strong>{html.escape(str(mark['mark']))}</strong>")
         if mark.get("corrected"):
-            about.append(f"corrected: {html.escape(mark['corrected'])}")
-    return "\n".join([*parts, "", f'<div class="leo-about">{" · ".join(about)}</div>'])
+            about.append(f"corrected: {html.escape(str(mark['corrected']))}")
+    question, answer = html.escape(str(row["question"])), in_html(str(row["answer"]))
+    return f'<strong>{question}</strong>{answer}<div class="leo-about">{" · ".join(about)}</div>'

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,11 +28,9 @@ from leo_drive.data.lingoqa import part_table, read_part
 from leo_drive.errors import InputError
 from leo_drive.files import said_in_one_line
 
-MARKS = "marks.jsonl"
-"""Beside the table: a line a mark, the last one of an answer holds."""
+from .marks import MARKS, Key, add_mark, key_of, read_marks
 
 RIGHT, WRONG, FIXED = "right", "wrong", "fixed"
-_KEY = ["log", "camera", "start_s", "question_id"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,14 @@ class Review:
 
     Args:
         folder: the OUT of `leo-drive annotate`, or of `leo-drive evaluate lingoqa`.
+        name: for people.
 
     Raises:
         InputError: it is neither, or cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.name = folder, folder.name or str(folder)
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        self.folder, self.name = folder, name or folder.name or str(folder)
         self._lock = threading.Lock()
         self._logs_of: Path = folder
         self._own: Path | None = None
@@ -80,10 +80,7 @@ class Review:
             raise InputError(
                 f"{folder}: nothing to review; give the --out of leo-drive annotate, or of leo-drive evaluate"
             )
-        self._keys = [
-            (str(log), str(camera), round(float(start), 3), str(question_id))
-            for log, camera, start, question_id in self.rows[_KEY].itertuples(index=False)
-        ]
+        self._keys = [key_of(row) for row in self.rows[list(Key._fields)].to_dict("records")]
         self._marks = self._read_marks()
 
     @property
@@ -131,15 +128,12 @@ class Review:
         if mark == FIXED and not corrected:
             raise InputError("a fixed answer needs its correction: write the right answer first")
         key = self._keys[number]
-        line = {**dict(zip(_KEY, key, strict=True)), "answer": self.rows["answer"].iloc[number], "mark": mark}
+        line = {**key._asdict(), "answer": self.rows["answer"].iloc[number], "mark": mark}
         line |= {"corrected": corrected} if mark == FIXED else {}
         line |= {"who": who} if who else {}
         line["when"] = datetime.now(UTC).isoformat(timespec="seconds")
         with self._lock, said_in_one_line(self.folder):
-            with (self.folder / MARKS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            add_mark(self.folder / MARKS, line)
             self._marks[key] = line
 
     def counts(self) -> dict[str, int]:
@@ -195,25 +189,15 @@ class Review:
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
 
-    def _read_marks(self) -> dict[tuple[str, str, float, str], dict[str, Any]]:
-        path = self.folder / MARKS
-        marks = {}
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError):
-            raise InputError(f"{path}: cannot be read; move it away to begin anew") from None
-        for number, line in enumerate(lines):
-            try:
-                mark = json.loads(line)
-                log, camera, start, question_id = (mark[name] for name in _KEY)
-            except (ValueError, KeyError, TypeError):
-                if number == len(lines) - 1:
-                    continue  # the power went while it was written
-                raise InputError(f"{path}: line {number + 1} is no mark; mend or remove it") from None
-            marks[log, camera, round(float(start), 3), question_id] = mark
-        return marks
+    def _read_marks(self) -> dict[Key, dict[str, Any]]:
+        """The marks of the answers that are in the table: others may have taken their place since."""
+        answers = dict(zip(self._keys, self.rows["answer"], strict=True))
+        # A mark that does not say which answer it was given to, written by hand, is taken at its word.
+        return {
+            key: mark
+            for key, mark in read_marks(self.folder / MARKS)
+            if key in answers and mark.get("answer", answers[key]) == answers[key]
+        }
 
     def _read_predictions(self) -> pd.DataFrame:
         """Predictions in the columns of a table of annotations, and where the segments lie."""
@@ -260,3 +244,26 @@ class Review:
         remember_logs(self._own, [LogEntry(name, folder, {"segment": name}) for name in segments])
         table = pd.DataFrame(rows)
         return table.assign(**{name: None for name in SCHEMA.names if name not in table})
+
+
+def read_reviews(folders: Sequence[Path]) -> dict[str, Review]:
+    """The answers of several folders by their names: as much of each path as tells it from the others.
+
+    Raises:
+        InputError: as `Review`.
+    """
+    given = {folder.resolve(): folder for folder in folders}
+    names = _told_apart(list(given))
+    return {name: Review(folder, name) for name, folder in zip(names, given.values(), strict=True)}
+
+
+def _told_apart(paths: Sequence[Path]) -> list[str]:
+    """The shortest end of each path that no other has.
+
+    Example:
+        >>> _told_apart([Path("/mon/night"), Path("/tue/night"), Path("/tue/day")])
+        ['mon/night', 'tue/night', 'day']
+    """
+    ends = [[path.parts[-n:] for n in range(1, len(path.parts) + 1)] for path in paths]
+    taken = Counter(end for own in ends for end in own)
+    return [str(Path(*next(end for end in own if taken[end] == 1))) for own in ends]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
+import socket
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from leo_drive.errors import InputError, one_line
 
 from .settings import ASSETS
 
@@ -45,16 +49,17 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
     """Serve until stopped, or, without `block`, until `.close()` of the page that this returns.
 
     Raises:
-        OSError: the port is taken.
+        InputError: it cannot listen where the settings say.
     """
     from .page import build, head, theme
 
     settings = viewer.settings
+    port = free_port(settings.host, settings.port)
     blocks = build(viewer)
     blocks.queue(max_size=200, default_concurrency_limit=8)
     blocks.launch(
         server_name=settings.host,
-        server_port=settings.port,
+        server_port=port,
         root_path=settings.root_path,
         auth=viewer.let_in if settings.accounts else None,
         max_file_size=f"{settings.limits.megabytes:g}mb",
@@ -78,6 +83,43 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
         print(f"LEO-Drive viewer: {blocks.local_url}", flush=True)
         blocks.block_thread()
     return blocks
+
+
+def free_port(host: str, port: int | None) -> int:
+    """The port to listen on: the given one, or the first free one, after a socket was bound to it.
+
+    Gradio itself takes whatever goes wrong for a port that is taken, and tries the next.
+
+    Raises:
+        InputError: the host is none of this machine's, or the port is taken or not for this user.
+    """
+    from gradio.http_server import INITIAL_PORT_VALUE, LOCALHOST_NAME, TRY_NUM_PORTS
+
+    last = INITIAL_PORT_VALUE + TRY_NUM_PORTS - 1
+    for tried in range(INITIAL_PORT_VALUE, last + 1) if port is None else [port]:
+        try:
+            # Gradio wants the port to be free on this machine's own address too.
+            for name in (host, LOCALHOST_NAME):
+                _bind(name, tried)
+            return tried
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
+                raise InputError(
+                    f"--host {host}: cannot listen on port {tried} there: {one_line(error)}; "
+                    "give an address of this machine, and a --port that is yours to use"
+                ) from None
+    if port is None:
+        raise InputError(f"--port: {INITIAL_PORT_VALUE} to {last} are taken; choose another")
+    raise InputError(f"--port {port}: is taken; choose another, or leave it out for the first free one")
+
+
+def _bind(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
 
 
 def prepare() -> tempfile.TemporaryDirectory[str]:

@@ -18,6 +18,7 @@ class Limits:
         pixels: of its frames.
         question: characters.
         frames: of a moment.
+        shortest, longest: seconds that its frames reach back.
     """
 
     megabytes: float = 500.0
@@ -25,6 +26,8 @@ class Limits:
     pixels: int = 3840 * 2160
     question: int = 300
     frames: int = 16
+    shortest: float = 0.5
+    longest: float = 30.0
 
 
 @dataclass(frozen=True)

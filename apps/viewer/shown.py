@@ -47,8 +47,10 @@ class Shown:
         session.at = at = round(min(max(at, 0.0), recording.last_time), 3)
         limits = self.viewer.settings.limits
         seconds, frames = number(seconds, 5.0), number(frames, 5)
-        if not 0 < seconds <= limits.seconds or not 1 <= frames <= limits.frames:
-            raise InputError(f"seconds must be above 0, and frames 1 to {limits.frames}")
+        if not limits.shortest <= seconds <= limits.longest or not 1 <= frames <= limits.frames:
+            raise InputError(
+                f"seconds must be {limits.shortest:g} to {limits.longest:g}, and frames 1 to {limits.frames}"
+            )
         camera = camera if camera in recording.cameras else recording.cameras[0]
         return session, Moment(at, seconds, int(frames), camera)
 

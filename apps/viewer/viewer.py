@@ -18,7 +18,7 @@ from leo_drive.errors import LeoDriveError
 from .engine import Engine
 from .library import Library
 from .media import Item, Media
-from .reviews import Review
+from .reviews import read_reviews
 from .sessions import Session, Sessions
 from .settings import Settings
 
@@ -39,7 +39,7 @@ class Viewer:
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
         self.library = Library(settings.clips, settings.logs, settings.limits)
-        self.reviews = {review.name: review for review in map(Review, settings.reviews)}
+        self.reviews = read_reviews(settings.reviews)
         self._own_folder = tempfile.TemporaryDirectory(prefix="leo-viewer-")
         self.media = Media(self.logged_in)
         root = Path(self._own_folder.name) / "sessions"

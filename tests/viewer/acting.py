@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
+from PIL import Image
 from playwright.sync_api import Page
+
+from tests.clips import numbered
 
 QUESTION = "#question textarea, #question input"
 ABOUT = "#chat .leo-about"
@@ -70,6 +75,22 @@ def upload(page: Page, *paths: object) -> None:
     with page.expect_file_chooser() as chooser:
         page.click("#upload")
     chooser.value.set_files([str(path) for path in paths])
+
+
+def foreign_requests(page: Page, url: str) -> list[str]:
+    """What the page asks of other hosts than its own, from now on."""
+    asked: list[str] = []
+    own = (url, "data:", "blob:")
+    page.on("request", lambda r: asked.append(r.url) if not r.url.startswith(own) else None)
+    return asked
+
+
+def shown_numbers(page: Page) -> tuple[list[float], list[int]]:
+    """The times and the numbers of the frames that are shown, of a numbered recording."""
+    times = [float(t.split()[0]) for t in page.locator("#frames .caption-label").all_inner_texts()]
+    urls = page.locator("#frames img").evaluate_all("all => all.map(i => i.src)")
+    frames = [Image.open(io.BytesIO(page.context.request.get(url).body())) for url in urls]
+    return times, [numbered.read(frame) for frame in frames]
 
 
 def open_tab(page: Page, name: str) -> None:

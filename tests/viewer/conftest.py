@@ -76,8 +76,8 @@ def start(engine: Engine) -> Iterator[Callable[..., Site]]:
 
         def go(own_engine: Engine | None = None, **settings: Any) -> Site:
             viewer = Viewer(Settings(**{"grace": 0.5, **settings}), own_engine or engine)
-            blocks = serve(viewer, block=False)
             stack.callback(viewer.close)
+            blocks = serve(viewer, block=False)
             stack.callback(blocks.close, verbose=False)
             return Site(blocks.local_url, viewer)
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.viewer.acting import ask, drag_to, moment, said, upload, wait_for_answers, wait_for_text
@@ -64,6 +65,15 @@ def test_an_upload_cannot_be_linked_to(site, visit, drives):
     wait_for_text(page, "#title", "drive.mp4")
     page.click("#share")
     said(page, "cannot be linked to")
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("60", "30"), ("0.2", "0.5")])
+def test_a_links_seconds_are_those_that_can_be_asked_with(site, visit, asked, shown):
+    page = visit(f"{site.url}?open=clip:Red light&seconds={asked}")
+    page.wait_for_function(
+        "(s) => document.querySelector('#seconds input[type=number]').value === s", arg=shown
+    )
+    ask(page, "Is it day or night?")
 
 
 def test_a_link_that_leads_nowhere_says_so(site, visit):

@@ -1,6 +1,5 @@
 """Opening and watching: bundled clips, uploads, logs, and what is refused."""
 
-import io
 import threading
 from fractions import Fraction
 
@@ -8,13 +7,17 @@ import pytest
 from PIL import Image
 
 from apps.viewer.engine import Engine
+from apps.viewer.library import Library
+from apps.viewer.settings import Limits
 from tests.clips import numbered
 from tests.viewer.acting import (
     QUESTION,
     drag_to,
+    foreign_requests,
     moment,
     open_tab,
     said,
+    shown_numbers,
     upload,
     wait_for_answers,
     wait_for_frames,
@@ -50,12 +53,8 @@ def test_the_page_is_there_before_the_model_and_says_so(start, visit):
 
 
 def test_a_bundled_clip_plays_and_the_moment_follows(site, visit):
-    outside = []
     page = visit("about:blank", opened=False)
-    page.on(
-        "request",
-        lambda r: outside.append(r.url) if not r.url.startswith((site.url, "data:", "blob:")) else None,
-    )
+    foreign = foreign_requests(page, site.url)
     page.goto(site.url)
     page.wait_for_selector("#frames img")
     page.locator("#bundled .gallery-item").filter(has_text="Braking ahead").click()
@@ -75,7 +74,7 @@ def test_a_bundled_clip_plays_and_the_moment_follows(site, visit):
     wait_for_frames(page)
     images = page.evaluate("[...document.images].filter(i => i.offsetParent).map(i => i.alt)")
     assert images and all(images), "a picture without words"
-    assert page.get_attribute("#player video", "aria-label") and outside == []
+    assert page.get_attribute("#player video", "aria-label") and foreign == []
 
 
 def test_stopping_just_after_the_playhead_was_heard_of_is_a_moment_too(site, visit):
@@ -107,14 +106,9 @@ def test_exact_frames_tiles_and_tokens(site, visit, drives):
     drag_to(page, 0.5)
     page.wait_for_function("document.querySelectorAll('#frames .thumbnail-item').length === 3")
     wait_for_frames(page)
-    times = [float(t.split()[0]) for t in page.locator("#frames .caption-label").all_inner_texts()]
+    times, numbers = shown_numbers(page)
     assert times == sorted(times) and times[-1] == pytest.approx(moment(page), abs=0.11)
-    for time, url in zip(
-        times, page.locator("#frames img").evaluate_all("all => all.map(i => i.src)"), strict=True
-    ):
-        path = page.context.request.get(url).body()
-        number = numbered.read(Image.open(io.BytesIO(path)))
-        assert number == round(time * 10), "a frame under another frame's time"
+    assert numbers == [round(time * 10) for time in times], "a frame under another frame's time"
     page.click("#tiles button")
     page.wait_for_selector("#tiles .tok")
     assert "3 tiles" in page.inner_text("#tiles") and "of 2048 tokens" in page.inner_text("#tiles")
@@ -139,12 +133,26 @@ def test_a_file_dropped_anywhere_that_browsers_cannot_play_gets_a_preview(site, 
 
 
 def test_images_are_a_drive_too(site, visit, tmp_path):
-    for number in range(4):
+    for number in range(12):
         Image.fromarray(numbered.draw(number, (192, 108))).convert("RGB").save(tmp_path / f"{number}.png")
     page = visit(site.url)
     upload(page, *sorted(tmp_path.glob("*.png")))
-    wait_for_text(page, "#title", "4 images")
+    wait_for_text(page, "#title", "12 images")
+    wait_for_frames(page)
+    times, numbers = shown_numbers(page)
+    assert numbers == [round(time) for time in times] and len(times) == 5
     wait_for_text(page, "#player", "Preview, 1 frames a second")
+
+
+def test_images_of_one_name_are_kept_apart(tmp_path):
+    for number, name in enumerate(("a/f.png", "b/f.png", "c/f (2).png", "d/f.png")):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(numbered.draw(number)).convert("RGB").save(tmp_path / name)
+    library = Library(tmp_path, None, Limits())
+    recording = library.receive([str(path) for path in sorted(tmp_path.glob("*/*"))], tmp_path)
+    frames = recording.source.frames_at([0.0, 1.0, 2.0, 3.0])
+    assert sorted(numbered.read(frame.image) for frame in frames) == [0, 1, 2, 3]
+    recording.close()
 
 
 def test_what_is_refused_is_said_in_the_page(site, visit, drives, tmp_path):

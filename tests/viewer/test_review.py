@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pandas as pd
 import pytest
 
 import leo_drive
-from apps.viewer.reviews import FIXED, MARKS, RIGHT, WRONG, Filter, Review
+from apps.viewer.marks import MARKS
+from apps.viewer.reviews import FIXED, RIGHT, WRONG, Filter, Review
+from apps.viewer.settings import Settings
+from apps.viewer.viewer import Viewer
 from leo_drive.annotation.job import Asking, Job
 from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import read_questions
@@ -83,6 +87,33 @@ def test_marks_are_on_the_disk_at_once_and_read_again(table, tmp_path):
     (table / MARKS).unlink()
 
 
+def test_a_line_that_was_cut_off_costs_no_other_mark(table):
+    Review(table).mark(0, RIGHT)
+    line = (table / MARKS).read_bytes()
+    # In the middle of a word or of a letter; or all is there but the line's end.
+    cut = {
+        b'{"log": "a.mp4", "cam': 2,
+        'line "Größe'.encode()[:-3]: 2,
+        line.replace(b"right", b"wrong")[:-1]: 3,
+    }
+    for torn, count in cut.items():
+        (table / MARKS).write_bytes(line + torn)
+        Review(table).mark(1, RIGHT)
+        assert (table / MARKS).read_bytes().count(b"\n") == count
+        assert Review(table).mark_of(1)["mark"] == RIGHT
+        assert Review(table).mark_of(0)["mark"] == (RIGHT if count == 2 else WRONG)
+    (table / MARKS).unlink()
+
+
+def test_tables_of_one_name_are_told_apart(table, engine, tmp_path):
+    folders = [shutil.copytree(table, tmp_path / name) for name in ("mon/night", "tue/night", "tue/day")]
+    viewer = Viewer(Settings(reviews=(*folders, folders[0])), engine)
+    assert list(viewer.reviews) == ["mon/night", "tue/night", "day"]
+    viewer.reviews["tue/night"].mark(0, WRONG)
+    assert [(folder / MARKS).exists() for folder in folders] == [False, True, False]
+    viewer.close()
+
+
 def test_filters(table):
     review = Review(table)
     every, count = review.shown(Filter(), 100)
@@ -147,6 +178,24 @@ def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path, named):
     assert row.questions[0].answer == asked.questions[0].answer and len(row.images) == 5
     clip = leo_drive.open(review.entry(0).path, **review.entry(0).options).clip()
     assert clip.size == (192, 108)
+    review.close()
+    # Another model's answers take the place of those that were marked; then the first ones come back.
+    first = (tmp_path / "eval" / "predictions.csv").read_bytes()
+    answers = pd.read_csv(io.BytesIO(first), dtype=str)
+    answers.assign(answer="X").to_csv(tmp_path / "eval" / "predictions.csv", index=False)
+    review = Review(tmp_path / "eval")
+    assert review.counts() == {"unmarked": len(asked.questions)} and review.corrected_rows().empty
+    review.mark(0, WRONG)
+    review.close()
+    (tmp_path / "eval" / "predictions.csv").write_bytes(first)
+    review = Review(tmp_path / "eval")
+    assert review.mark_of(0)["mark"] == FIXED
+    review.close()
+    # What does not say which answer it was given to holds for any.
+    mark = {key: value for key, value in review.mark_of(0).items() if key != "answer"}
+    (tmp_path / "eval" / MARKS).write_text(json.dumps(mark) + "\n")
+    review = Review(tmp_path / "eval")
+    assert review.mark_of(0) == mark
     review.close()
     with pytest.raises(InputError, match="nothing to review"):
         Review(tmp_path / "part")

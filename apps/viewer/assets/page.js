@@ -133,5 +133,17 @@
       image.setAttribute("alt", caption ? `Frame at ${caption.textContent.trim()}` : "Frame of the recording");
     }
   };
-  new MutationObserver(() => requestAnimationFrame(name_things)).observe(document, { childList: true, subtree: true });
+
+  // A question is edited as it was asked: what Gradio hands out is the HTML that it shows.
+  const edit_as_asked = () => {
+    for (const field of document.querySelectorAll("#chat textarea.edit-textarea:not([data-plain])")) {
+      field.dataset.plain = "1";
+      field.value = new DOMParser().parseFromString(field.value, "text/html").documentElement.textContent;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  };
+  new MutationObserver(() => {
+    edit_as_asked();
+    requestAnimationFrame(name_things);
+  }).observe(document, { childList: true, subtree: true });
 })();
