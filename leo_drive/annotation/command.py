@@ -119,7 +119,9 @@ def annotate(
     add: Annotated[
         bool, typer.Option("--add", help="Ask only the questions that are new in the set.")
     ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again what failed, and logs that have changed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Answer a set of questions about every window of every log, into a table.

@@ -8,30 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from leo_drive.annotation.export import answered
+from leo_drive.annotation.export import answered, choices_of
 from leo_drive.annotation.pictures import Pictures
 from leo_drive.clips.clip import Clip
 from leo_drive.data.lingoqa import COLUMNS
 from leo_drive.data.tables import write_table
 
-_YES_NO = ("yes", "no")
-
 
 def export_lingoqa(rows: pd.DataFrame, out: Path, to: Path) -> int:
     """Write train.parquet, train_kinds.parquet and the frames of every window; returns the rows written.
 
-    Answers with an empty text are left out: nothing is learnt from them. The choices of a closed question are
-    the values that its answers have in these rows, unless it is a yes or no.
+    Answers with an empty text are left out: nothing is learnt from them.
 
     Raises:
         InputError: no row has an answer, or a log is not where it was.
     """
     found = answered(rows, out)
     found = found[found["answer"].str.strip() != ""]
-    choices = {
-        str(question_id): tuple(sorted(set(of_question["value"].dropna())))
-        for question_id, of_question in found[found["kind"] == "choice"].groupby("question_id")
-    }
+    choices = choices_of(out)
     table, kinds = [], []
     for name, of_window, clip in windows(found, out):
         images = [f"images/train/{name}/{i}.jpg" for i in range(len(clip.frames))]
@@ -42,9 +36,9 @@ def export_lingoqa(rows: pd.DataFrame, out: Path, to: Path) -> int:
         for row in of_window.to_dict("records"):
             question_id = f"{name}-{row['question_id']}"
             table.append((question_id, name, images, row["question"], row["answer"]))
-            values = _YES_NO if row["kind"] == "yes_no" else choices.get(row["question_id"], ())
             if row["kind"] in ("yes_no", "choice") and isinstance(row["value"], str):
-                kinds.append((question_id, row["question_id"], row["value"], list(values)))
+                values = list(choices.get(row["question_id"], ()))
+                kinds.append((question_id, row["question_id"], row["value"], values))
     write_table(kinds, ("question_id", "kind", "value", "choices"), to / "train_kinds.parquet")
     # Last, so that a part with its table is whole.
     write_table(table, COLUMNS, to / "train.parquet")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pandas as pd
 
-from leo_drive.annotation.export import answered
+from leo_drive.annotation.export import answered, choices_of
 from leo_drive.annotation.export_lingoqa import windows
-
-_TIMES_ANSWERED = ["kind", "question_id", "question"]
 
 
 def export_labelstudio(rows: pd.DataFrame, out: Path, to: Path) -> int:
@@ -26,55 +26,61 @@ def export_labelstudio(rows: pd.DataFrame, out: Path, to: Path) -> int:
         InputError: no row has an answer, or a log is not where it was.
     """
     found = answered(rows, out)
+    names = _told_apart(found["question_id"].unique(), "_said")
     tasks: list[dict[str, Any]] = []
-    most = 0
+    frames: list[list[str]] = []
     for name, of_window, clip in windows(found, out):
-        most = max(most, len(clip.frames))
         data: dict[str, Any] = {"log": str(of_window["log"].iloc[0]), "window": name}
         data |= {"start_s": float(of_window["start_s"].iloc[0]), "end_s": float(of_window["end_s"].iloc[0])}
-        for i, frame in enumerate(clip.frames):
-            image = _save(frame, to / "images" / name / f"{i}.jpg", to)
-            data[f"frame{i}"] = f"/data/local-files/?d={image}"
-        results = [_result(row) for row in of_window.to_dict("records")]
+        frames.append(
+            [_save(frame, to / "images" / name / f"{i}.jpg", to) for i, frame in enumerate(clip.frames)]
+        )
+        results = [_result(row, *names[row["question_id"]]) for row in of_window.to_dict("records")]
         prediction = {
             "model_version": of_window["model"].iloc[0],
             "score": float(of_window["confidence"].min()),
             "result": results,
         }
         tasks.append({"data": data, "predictions": [prediction]})
-    (to / "config.xml").write_text(_config(found, most), encoding="utf-8")
+    most = max(map(len, frames))
+    for task, images in zip(tasks, frames, strict=True):
+        # A window of a short log has fewer, yet a task must have all that the configuration names.
+        images += images[-1:] * (most - len(images))
+        task["data"] |= {f"frame{i}": f"/data/local-files/?d={image}" for i, image in enumerate(images)}
+    (to / "config.xml").write_text(_config(found, most, names, choices_of(out)), encoding="utf-8")
     (to / "tasks.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
     return len(found)
 
 
-def _result(row: dict[str, Any]) -> dict[str, Any]:
-    about = {"id": row["question_id"], "from_name": row["question_id"], "to_name": "frame0"}
-    about["score"] = float(row["confidence"])
+def _result(row: dict[str, Any], name: str, said: str) -> dict[str, Any]:
+    about = {"id": name, "from_name": name, "to_name": "frame0", "score": float(row["confidence"])}
     if row["kind"] in ("yes_no", "choice") and isinstance(row["value"], str):
         return {**about, "type": "choices", "value": {"choices": [row["value"]]}}
     if row["kind"] == "number" and isinstance(row["value"], str):
         return {**about, "type": "number", "value": {"number": float(row["value"])}}
     # What could not be read as a value is shown as it was said.
-    suffix = "" if row["kind"] == "free" else "_said"
-    about |= {"id": about["id"] + suffix, "from_name": about["from_name"] + suffix}
+    if row["kind"] != "free":
+        about |= {"id": said, "from_name": said}
     return {**about, "type": "textarea", "value": {"text": [row["answer"]]}}
 
 
-def _config(rows: pd.DataFrame, frames: int) -> str:
+def _config(
+    rows: pd.DataFrame, frames: int, names: dict[str, tuple[str, str]], choices: dict[str, tuple[str, ...]]
+) -> str:
     lines = ["<View>"]
     lines += [f'  <Image name="frame{i}" value="$frame{i}"/>' for i in range(frames)]
-    for (kind, question_id, question), of_question in rows.groupby(_TIMES_ANSWERED, sort=False):
-        name = quoteattr(question_id)
+    asked = rows[["kind", "question_id", "question"]].drop_duplicates()
+    for kind, question_id, question in asked.itertuples(index=False):
+        name, said = map(quoteattr, names[question_id])
         lines.append(f"  <Header value={quoteattr(question)}/>")
-        values = set(of_question["value"].dropna()) | ({"yes", "no"} if kind == "yes_no" else set())
-        if kind in ("yes_no", "choice") and values:
+        if kind in ("yes_no", "choice"):
             lines.append(f'  <Choices name={name} toName="frame0" choice="single">')
-            lines += [f"    <Choice value={quoteattr(value)}/>" for value in sorted(values)]
+            lines += [f"    <Choice value={quoteattr(value)}/>" for value in choices.get(question_id, ())]
             lines.append("  </Choices>")
         if kind == "number":
             lines.append(f'  <Number name={name} toName="frame0"/>')
-        said = quoteattr(question_id if kind == "free" else f"{question_id}_said")
-        lines.append(f'  <TextArea name={said} toName="frame0" maxSubmissions="1"/>')
+        words = name if kind == "free" else said
+        lines.append(f'  <TextArea name={words} toName="frame0" maxSubmissions="1"/>')
     return "\n".join([*lines, "</View>", ""])
 
 
@@ -88,7 +94,7 @@ def export_fiftyone(rows: pd.DataFrame, out: Path, to: Path) -> int:
         InputError: no row has an answer, or a log is not where it was.
     """
     found = answered(rows, out)
-    fields = {question_id: _field(question_id) for question_id in found["question_id"].unique()}
+    fields = _told_apart(found["question_id"].unique(), "_text", _field)
     samples = []
     for name, of_window, clip in windows(found, out):
         image = _save(clip.frames[-1], to / "data" / f"{name}.jpg", to)
@@ -101,8 +107,8 @@ def export_fiftyone(rows: pd.DataFrame, out: Path, to: Path) -> int:
             "end_s": float(of_window["end_s"].iloc[0]),
         }
         for row in of_window.to_dict("records"):
-            field = fields[row["question_id"]]
-            sample[f"{field}_text"] = row["answer"]
+            field, text = fields[row["question_id"]]
+            sample[text] = row["answer"]
             if isinstance(row["value"], str):
                 sample[field] = {
                     "_cls": "Classification",
@@ -110,7 +116,8 @@ def export_fiftyone(rows: pd.DataFrame, out: Path, to: Path) -> int:
                     "confidence": float(row["confidence"]),
                 }
         samples.append(sample)
-    metadata = {"name": out.name or "annotations", "media_type": "image", "info": {"questions": fields}}
+    questions = {question_id: field for question_id, (field, _) in fields.items()}
+    metadata = {"name": out.name or "annotations", "media_type": "image", "info": {"questions": questions}}
     (to / "metadata.json").write_text(json.dumps(metadata, indent=1), encoding="utf-8")
     (to / "samples.json").write_text(json.dumps({"samples": samples}, indent=1), encoding="utf-8")
     return len(found)
@@ -118,6 +125,25 @@ def export_fiftyone(rows: pd.DataFrame, out: Path, to: Path) -> int:
 
 def _field(question_id: str) -> str:
     return "q_" + re.sub(r"\W", "_", question_id)
+
+
+def _told_apart(
+    question_ids: Iterable[str], suffix: str, form: Callable[[str], str] = str
+) -> dict[str, tuple[str, str]]:
+    """Of each question a name for its value and one for its words, of which no two are alike.
+
+    Args:
+        suffix: of the name for the words.
+        form: makes a name of an id; where names would be alike, the later ones get a number.
+    """
+    names: dict[str, tuple[str, str]] = {}
+    taken: set[str] = set()
+    for question_id in question_ids:
+        name = form(question_id)
+        pairs = ((stem, stem + suffix) for stem in chain([name], (f"{name}_{n}" for n in count(2))))
+        names[question_id] = next(pair for pair in pairs if taken.isdisjoint(pair))
+        taken.update(names[question_id])
+    return names
 
 
 def _save(frame: Any, path: Path, root: Path) -> str:

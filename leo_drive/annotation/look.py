@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
@@ -22,7 +23,7 @@ LOOK_EXAMPLES = (
     "leo-drive annotations night --where \"status = 'ok'\" --export lingoqa --to part/"
 )
 
-_WIDE, _WIDEST = 60, 400
+_WIDE, _WIDEST = 60, 1_000_000
 
 
 def look(
@@ -93,8 +94,9 @@ def _print_rows(rows: pd.DataFrame, count: int, as_json: bool) -> None:
         texts = ["" if cell is None else f"{cell:g}" if isinstance(cell, float) else cell for cell in cells]
         sure = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
         grid.add_row(*map(escape, (*texts, sure, row["status"])))
-    # Into a file or a pipe whole, whatever the terminal's width.
-    out.print(grid, soft_wrap=False, width=None if out.is_terminal else _WIDEST)
+    # Into a file or a pipe a line a row, whatever the terminal's width: `out` would take 80 columns there.
+    console = out if out.is_terminal else Console(width=_WIDEST, emoji=False)
+    console.print(grid, soft_wrap=False)
     more = f", the first {len(rows)} of them above; --limit shows more" if count > len(rows) else ""
     out.print(f"{count} rows{more}", highlight=False, markup=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leo_drive.annotation.log import View
+from leo_drive.annotation.recognise import place
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.source import Source
@@ -23,8 +24,7 @@ def remember_logs(out: Path, logs: Iterable[LogEntry]) -> None:
     Raises:
         LeoDriveError: the disk is full, or cannot be written to.
     """
-    known = _known(out)
-    known |= {entry.name: {"path": str(entry.path.absolute()), "options": entry.options} for entry in logs}
+    known = known_logs(out) | {entry.name: place(entry) for entry in logs}
     write_whole(out / _LOGS, (json.dumps(known, indent=1, default=str) + "\n").encode(), out)
 
 
@@ -36,7 +36,7 @@ class Pictures:
     """
 
     def __init__(self, out: str | Path) -> None:
-        self._logs = _known(Path(out))
+        self._logs = known_logs(Path(out))
         self._open: tuple[str, Source] | None = None
 
     def clip(self, log: str, camera: str | None, times: Sequence[float]) -> Clip:
@@ -65,7 +65,12 @@ class Pictures:
         return self._open[1]
 
 
-def _known(out: Path) -> dict[str, Any]:
+def known_logs(out: Path) -> dict[str, dict[str, Any]]:
+    """Where the logs of a table lie, by name, see `leo_drive.annotation.recognise.place`.
+
+    Raises:
+        InputError: what is kept of that cannot be read.
+    """
     try:
         return json.loads((out / _LOGS).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
@@ -108,7 +109,8 @@ def read_questions(what: str | Path) -> QuestionSet:
         ['road', 'surroundings']
     """
     file = Path(what)
-    if not file.exists():
+    # A folder of a set's name does not hide the set; a pipe is as good as a file.
+    if not file.exists() or file.is_dir():
         known = ready_sets()
         if str(what) not in known:
             raise InputError(f"{what}: no such question file; {nearest(what, known)}")
@@ -150,7 +152,7 @@ def _no_value_of(question: Question, value: str) -> str | None:
     if question.kind == "free":
         return f"{question.id} is of kind free, whose answers have no value to compare with"
     if question.kind == "number":
-        return None if _number_word(value) is not None else f"{value!r} is not a number"
+        return None if in_digits(value) is not None else f"{value!r} is not a number"
     if question.kind == "yes_no":
         return None if value.lower() in _YES_NO else f"{value!r} is not a value of {question.id}: yes or no"
     if value in question.choices:
@@ -158,11 +160,19 @@ def _no_value_of(question: Question, value: str) -> str | None:
     return f"{value!r} is not a value of {question.id}; {nearest(value, question.choices)}"
 
 
-def _number_word(value: str) -> str | None:
+def in_digits(number: str) -> str | None:
+    """A number as the value column has it, every digit of it, or None where it is no number.
+
+    Example:
+        >>> in_digits("1234567.0"), in_digits("3.50"), in_digits("1e3"), in_digits("soon")
+        ('1234567', '3.5', '1000', None)
+    """
     try:
-        return f"{float(value):g}"
-    except ValueError:
+        value = Decimal(number)
+    except InvalidOperation:
         return None
+    # 0 is added as -0 is 0.
+    return f"{(value + 0).normalize():f}" if value.is_finite() else None
 
 
 def _with_words(question: Question, known: dict[str, Question]) -> Question:
@@ -172,6 +182,6 @@ def _with_words(question: Question, known: dict[str, Question]) -> Question:
     words = {}
     for id_, value in question.ask_if.items():
         kind = known[id_].kind
-        number = _number_word(value) if kind == "number" else None
+        number = in_digits(value) if kind == "number" else None
         words[id_] = _YES_NO[value.lower()] if kind == "yes_no" else number or value
     return question.model_copy(update={"ask_if": words})

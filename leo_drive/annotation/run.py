@@ -12,12 +12,14 @@ from pathlib import Path
 from leo_drive.annotation.feed import BlockDone, LogOpened
 from leo_drive.annotation.job import Job, check_fits
 from leo_drive.annotation.manifest import Manifest
-from leo_drive.annotation.pictures import remember_logs
+from leo_drive.annotation.pictures import known_logs, remember_logs
+from leo_drive.annotation.recognise import recognise
 from leo_drive.annotation.shares import Share
 from leo_drive.annotation.store import Done, Row, Store
 from leo_drive.annotation.tally import Tally
 from leo_drive.annotation.workers import Answered, Local, Workers, Working
 from leo_drive.clips.discovery import LogEntry
+from leo_drive.errors import InputError, some
 from leo_drive.files import locked, said_in_one_line, writable_folder
 from leo_drive.inference import Leo
 
@@ -47,14 +49,15 @@ def annotate(
         logs: see `leo_drive.clips.discovery.find_logs`.
         out: the folder; made if it is not there. Only this process writes to it.
         add: ask what is new in the question set, and keep the questions that the table has besides.
-        retry_failed: ask again what failed in these logs.
+        retry_failed: ask again what failed in these logs, and all of those whose files have changed.
         command: for the manifest.
         progress: called after every batch.
         stop: once set, what is at hand is finished and kept, and the run returns.
 
     Raises:
-        InputError: the folder holds answers of another model, to other questions or with other settings, or
-            is being written to; or frames and questions do not fit the model.
+        InputError: the folder holds answers of another model, to other questions, with other settings or of
+            another log of the same name, or is being written to; a log has changed since it was answered; or
+            frames and questions do not fit the model.
         LeoDriveError: the disk is full, or no worker is left. What was answered before is kept.
     """
     store = Store(writable_folder(out))
@@ -67,9 +70,16 @@ def annotate(
         # Its decoder starts while the table is read.
         workers = stack.enter_context(closing(Local(leo))) if isinstance(leo, Leo) else leo
         store.clean()
-        if retry_failed:
-            store.drop_failed(entry.name for entry in logs)
         done = store.done()
+        logs, changed = recognise(logs, known_logs(store.out), done)
+        if retry_failed:
+            store.drop([entry.name for entry in logs], changed)
+            done = store.done()
+        elif changed:
+            raise InputError(
+                f"{some(changed)}: of another size than when it was annotated, so that its answers are of "
+                f"another recording; give --retry-failed to ask about it again"
+            )
         ids = set(job.questions.by_id())
         finished = {entry.name for entry in logs if entry.name in done and done[entry.name].covers(ids)}
         manifest.begin(job, command)

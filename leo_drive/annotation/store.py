@@ -101,7 +101,7 @@ class Store:
         first = rows[0]
         keys = "\n".join(f"{r['log']}|{r['camera']}|{r['window_index']}|{r['question_id']}" for r in rows)
         slug = re.sub(r"[^A-Za-z0-9]+", "-", first["log"]).strip("-")[-40:] or "log"
-        digest = hashlib.blake2s(keys.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        digest = hashlib.blake2s(keys.encode()).hexdigest()[:16]
         number = "broken" if first["window_index"] is None else f"{first['window_index']:06d}"
         path = self.folder / f"{slug}-{number}-{digest}.parquet"
         self._write_table(pa.Table.from_pylist([_storable(row) for row in rows], SCHEMA), path)
@@ -129,16 +129,18 @@ class Store:
                     of_log.repeats[camera, window] = repeats
         return found
 
-    def drop_failed(self, logs: Iterable[str]) -> int:
-        """Remove the failed rows of these logs, so that they are pending again; returns how many they were.
+    def drop(self, logs: Iterable[str], changed: Iterable[str] = ()) -> int:
+        """Remove the failed rows of some logs, and all rows of those that changed; returns how many.
 
-        Every part is rewritten whole or not at all; an end in the middle only leaves some failures standing.
+        They are pending again. Every part is rewritten whole or not at all; an end in the middle only leaves
+        some of them standing.
         """
-        names, dropped = pa.array(sorted(logs), pa.string()), 0
+        names, whole = pa.array(sorted(logs), pa.string()), pa.array(sorted(changed), pa.string())
+        dropped = 0
         for path in self.parts():
             table = self._read(path)
-            failed = pc.and_(pc.equal(table["status"], "failed"), pc.is_in(table["log"], value_set=names))
-            kept = table.filter(pc.invert(failed))
+            failed = pc.and_(pc.equal(table["status"], FAILED), pc.is_in(table["log"], value_set=names))
+            kept = table.filter(pc.invert(pc.or_(failed, pc.is_in(table["log"], value_set=whole))))
             if kept.num_rows == table.num_rows:
                 continue
             dropped += table.num_rows - kept.num_rows
@@ -177,7 +179,7 @@ class Store:
 
 
 def _storable(row: Row) -> Row:
-    """A file's name may hold bytes that are no text, which a column of text cannot."""
+    """What went wrong names the file, whose name may hold bytes that are no text; a column of text cannot."""
     return {
         key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
         for key, value in row.items()

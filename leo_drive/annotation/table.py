@@ -8,10 +8,14 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from leo_drive.annotation.manifest import Manifest
 from leo_drive.annotation.store import SCHEMA, Store
 from leo_drive.errors import InputError
 
-_ORDER = "log, camera, window_index, position"
+_ORDER = "log, camera, window_index, question_number, position"
+_OWN = "question_number, position"
+"""Columns of the view alone, for the order."""
+
 COLUMNS = tuple(SCHEMA.names)
 
 _MARKS = {"failed": "x", "skipped": "=", "not_asked": "-"}
@@ -24,7 +28,7 @@ class Table:
         out: the folder of a run.
 
     Raises:
-        InputError: there is no table in it.
+        InputError: there is no table in it, or its manifest cannot be read.
 
     Example:
         >>> Table("night").rows("value = 'yes' and confidence < 0.6")       # doctest: +SKIP
@@ -34,14 +38,17 @@ class Table:
         parts = Store(out).parts()
         if not parts:
             raise InputError(f"{out}: no annotations in this folder; give the --out of leo-drive annotate")
+        questions = Manifest(Path(out)).questions
+        ids = [question.id for question in questions.questions] if questions is not None else []
         self._database = duckdb.connect()
         self._database.execute("SET enable_progress_bar = false")
         names = [str(part) for part in parts]
         try:
             quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
             self._database.execute(
-                f"CREATE VIEW annotations AS SELECT * EXCLUDE file_row_number, "
-                f"file_row_number AS position FROM read_parquet([{quoted}], file_row_number = true)"
+                f"CREATE VIEW annotations AS SELECT * EXCLUDE file_row_number, file_row_number AS position, "
+                f"list_position({ids}::VARCHAR[], question_id) AS question_number "
+                f"FROM read_parquet([{quoted}], file_row_number = true)"
             )
             self._database.execute("SELECT count(*) FROM annotations")
         except duckdb.Error as error:
@@ -56,7 +63,7 @@ class Table:
         Raises:
             InputError: the condition is no SQL, or names a column that is not there.
         """
-        sql = "SELECT * EXCLUDE position FROM annotations"
+        sql = f"SELECT * EXCLUDE ({_OWN}) FROM annotations"
         if where is not None:
             sql += f" WHERE ({where})"
         sql += f" ORDER BY {order}"
@@ -111,7 +118,7 @@ class Table:
             "lowest": self._all(
                 "SELECT log, camera, start_s, end_s, frame_times, question, answer, value, confidence "
                 "FROM annotations WHERE status = 'ok' "
-                f"ORDER BY confidence, log, start_s, position LIMIT {int(lowest)}"
+                f"ORDER BY confidence, log, start_s, {_OWN} LIMIT {int(lowest)}"
             ),
             "timelines": self._timelines(),
         }
@@ -122,7 +129,7 @@ class Table:
             "count(*) FILTER (status = 'ok') AS answers, "
             "avg(confidence) FILTER (status = 'ok') AS confidence, "
             "count(*) FILTER (readable = false) AS unreadable "
-            "FROM annotations GROUP BY 1 ORDER BY min(position), 1"
+            "FROM annotations GROUP BY 1 ORDER BY min(question_number), min(position), 1"
         )
         shares = self._all(
             "WITH counts AS (SELECT question_id, coalesce(value, answer) AS value, count(*) AS n "
@@ -146,7 +153,7 @@ class Table:
             "SELECT log, camera, question_id, value, status FROM annotations WHERE kind <> 'free' AND "
             "window_index IS NOT NULL AND "
             f"log IN (SELECT DISTINCT log FROM annotations ORDER BY log LIMIT {most}) "
-            "ORDER BY log, camera, question_id, window_index"
+            "ORDER BY log, camera, question_number, question_id, window_index"
         )
         cameras: dict[str, set[str]] = {}
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from leo_drive.annotation.questions import Question
+from leo_drive.annotation.questions import Question, in_digits
 from leo_drive.data.closed import read_value
 
 # fmt: off
@@ -20,12 +20,15 @@ _NONE = re.compile(
     r"none|nothing|nobody|no one|there are(?: not|n't) any(?: [a-z]+)?|"
     r"(?:(?:there (?:is|are)|i (?:can )?see) )?no(?! (?:idea|clue|information|way))(?: [a-z]+){0,3}"
 )
+_TENS_AND_ONES = re.compile(rf"\b({'|'.join(_TENTHS)}) ({'|'.join(_ONES[1:10])})\b")
+_COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]|\.\d)|[a-z]+(?:-[a-z]+)?")
-# Words that make a number a bound, a range or a denial of it.
+# Words and signs that make a number a bound, a range, a part, a multiple or a denial of it.
 _VAGUE = re.compile(
-    r"\b(?:not|never|n't|or (?:more|less|fewer|so)|between|at least|at most|(?:more|less|fewer) than|up to|"
-    r"over(?! there)|under|"
-    r"several|many|few|couple|dozens?|hundreds?|thousands?|half)\b|\d\s*[-–]\s*\d|n't\b"
+    r"\b(?:no|none|nothing|nobody|neither|nor|without|not|never|n't|or (?:more|less|fewer|so)|between|"
+    r"at least|at most|(?:more|less|fewer) than|up to|over(?! there)|under|several|"
+    r"many|few|couple|pairs?|dozens?|hundreds?|thousands?|millions?|half|(?:the|this|that|each) one)\b|"
+    r"\d\s*[-–/:]\s*\d|\d,\d(?!\d\d(?!\d))|n't\b"
 )
 
 
@@ -40,47 +43,47 @@ def value_of(question: Question, text: str) -> str | None:
     if question.kind == "free":
         return None
     if question.kind == "number":
-        return read_number(text)
+        return read_number(text, counts=_COUNTS.search(question.text.lower()) is not None)
     return read_value(text, question.values, question.text)
 
 
-def read_number(text: str) -> str | None:
+def read_number(text: str, counts: bool = True) -> str | None:
     """The one number that a text gives, in digits, or None: no number, several, a bound or a denial.
+
+    Args:
+        counts: the question was how many there are, so that none is 0. Of a speed limit it is not.
 
     Example:
         >>> read_number("About 30 km/h."), read_number("None."), read_number("More than three.")
         ('30', '0', None)
     """
     clean = " ".join(text.lower().replace("’", "'").split()).rstrip(".!")
-    words = _NUMBER.findall(clean)
-    # "No one" is none; "no cars, two bicycles" is not.
-    if _NONE.fullmatch(clean) and (clean == "no one" or not any(map(_read, words))):
+    words = _NUMBER.findall(_TENS_AND_ONES.sub(r"\1-\2", clean))
+    # "No one" is none; "no two cars" is not.
+    if counts and _NONE.fullmatch(clean) and (clean == "no one" or not any(map(_read, words))):
         return "0"
     if _VAGUE.search(clean):
         return None
-    found = set()
-    for i, word in enumerate(words):
-        number = _read(word)
-        if number is None:
-            continue
-        if word in _TENS and i + 1 < len(words) and _is_ones(words[i + 1]):
-            words[i + 1] = f"{word}-{words[i + 1]}"
-            continue
-        found.add(number)
-    return f"{found.pop():g}" if len(found) == 1 else None
+    numbers: set[str] = set()
+    counted: list[list[str]] = []
+    for word in words:
+        if (number := _read(word)) is not None:
+            numbers.add(number)
+            counted.append([])
+        elif counted:
+            counted[-1].append(word)
+    # Said twice, it is one number only where it is of the same: two cars and two trucks are four.
+    alike = len({tuple(what) for what in counted if what}) <= 1
+    return numbers.pop() if len(numbers) == 1 and alike else None
 
 
-def _is_ones(word: str) -> bool:
-    return 1 <= _WORDS.get(word, 0) <= 9
-
-
-def _read(word: str) -> float | None:
-    """The number of a token: digits, a word, or two words joined with a hyphen."""
+def _read(word: str) -> str | None:
+    """The number of a token in digits: digits, a word, or two words joined with a hyphen."""
     if word[-1].isdigit():
-        return float(word.replace(",", ""))
+        return in_digits(word.replace(",", ""))
     if word in _WORDS or word in _TENS:
-        return _WORDS.get(word, _TENS.get(word))
+        return str(_WORDS.get(word, _TENS.get(word)))
     tens, _, ones = word.partition("-")
-    if tens in _TENS and _is_ones(ones):
-        return _TENS[tens] + _WORDS[ones]
+    if tens in _TENS and ones in _ONES[1:10]:
+        return str(_TENS[tens] + _WORDS[ones])
     return None

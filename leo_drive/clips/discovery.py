@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class LogEntry:
     Attributes:
         name: unique among the entries of a run: the path relative to the folder that was given (the file's
             own name where a file was given), with `#segment` or `#scene` where one path holds several logs.
-            Where two of those would be alike, the path as it was given.
+            Where two of those would be alike, the path as it was given, or the whole one. Always text: bytes
+            of a file's name that are none are escaped.
         path: the file or folder.
         options: what `leo_drive.open` takes beside the path.
     """
@@ -83,7 +85,8 @@ def find_logs(
     """
     given = {key: value for key, value in options.items() if value is not None}
     used: set[str] = set()
-    found: list[tuple[LogEntry, str]] = []
+    found: list[tuple[Path, dict[str, Any]]] = []
+    candidates: list[list[str]] = []
     seen: set[tuple[str, str]] = set()
     for path in map(Path, paths):
         if not os.path.lexists(path):
@@ -95,15 +98,33 @@ def find_logs(
                 key = (os.path.realpath(log), repr(sorted(own.items())))
                 if key not in seen:
                     seen.add(key)
-                    relative = log.relative_to(path).as_posix()
-                    name = relative if relative != "." else log.name or log.resolve().name
-                    found.append((LogEntry(name + part, log, own), log.as_posix() + part))
+                    relative = log.relative_to(path)
+                    short = relative if relative.name else Path(log.name or log.resolve().name)
+                    candidates.append([_text(p) + part for p in (short, log, log.absolute())])
+                    found.append((log, own))
         if not some:
             raise InputError(f"{path}: no log in it (video, images, MCAP, ROS bag, nuScenes or LingoQA)")
     if unused := sorted(given.keys() - used):
         raise InputError(f"{', '.join(unused)} does not apply to any of the {len(found)} logs")
-    count = Counter(entry.name for entry, _ in found)
-    return [entry if count[entry.name] == 1 else replace(entry, name=whole) for entry, whole in found]
+    return [LogEntry(name, *log) for name, log in zip(_unique(candidates), found, strict=True)]
+
+
+def _text(path: Path) -> str:
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def _unique(candidates: Sequence[Sequence[str]]) -> list[str]:
+    """A name for each, no two alike: its first candidate where no other has the same, or a later one."""
+    often = Counter(first for first, *_ in candidates)
+    taken = {name for name, times in often.items() if times == 1}
+    names = []
+    for first, *others in candidates:
+        if often[first] > 1:
+            numbered = (f"{others[-1]} ({n})" for n in count(2))
+            first = next(name for name in chain(others, numbered) if name not in taken)
+            taken.add(first)
+        names.append(first)
+    return names
 
 
 def _parts(

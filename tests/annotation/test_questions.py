@@ -41,6 +41,16 @@ def test_true_is_yes(tmp_path):
     }
 
 
+def test_numbers_are_compared_with_as_they_are_written(tmp_path):
+    for value, digits in (("1234567", "1234567"), ("3.0", "3"), ("1e3", "1000"), ("-0", "0")):
+        text = GOOD.replace("light: yes", f"far: {value}").replace(
+            "questions:", 'questions:\n  - {id: far, text: "How far?", kind: number}'
+        )
+        assert read(tmp_path, text).by_id()["colour"].ask_if == {"far": digits}
+    with pytest.raises(InputError, match="'nan' is not a number"):
+        read(tmp_path, text.replace("far: -0", "far: nan"))
+
+
 def test_the_hash_tells_sets_apart(tmp_path):
     first = read(tmp_path, GOOD).hash
     assert first == read(tmp_path, GOOD + "name: other\n").hash
@@ -107,6 +117,15 @@ def test_ready_sets_by_name(tmp_path):
         read_questions("scenry")
     with pytest.raises(InputError, match="no such question file"):
         read_questions(tmp_path / "none.yaml")
+
+
+def test_a_folder_does_not_hide_a_ready_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hazards").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert read_questions("hazards").name == "hazards"
+    with pytest.raises(InputError, match="mine: no such question file"):
+        read_questions("mine")
 
 
 def test_a_set_written_by_a_program_is_read(tmp_path):

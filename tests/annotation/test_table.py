@@ -3,14 +3,20 @@
 import csv
 import json
 import re
+import resource
+from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from leo_drive.annotation.export import export_rows
 from leo_drive.annotation.store import Store
+from leo_drive.annotation.table import COLUMNS, Table
 from leo_drive.data.lingoqa import read_lingoqa, read_part
 from tests.annotation.conftest import QUESTIONS
+from tests.clips import numbered
 
 
 @pytest.fixture
@@ -66,6 +72,35 @@ def test_where_filters(run, table):
     assert status == 2 and "no annotations in this folder" in err
 
 
+def test_rows_into_a_pipe_are_whole(run, table, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    (part,) = Store(table).parts()
+    rows = Store(table)._read(part).to_pylist()
+    answer = " ".join(["A bus that is as long as its name"] * 20)
+    part.unlink()
+    Store(table).write([{**row, "answer": answer} for row in rows])
+    status, out, _ = run("annotations", table, "--where", "log = 'd0.mp4'")
+    assert status == 0 and out.count(answer) == 9 and len(out.splitlines()) == 11
+
+
+def test_rows_stand_in_the_order_of_the_questions(annotate, questions, run, tmp_path):
+    asked = {i: f'  - {{id: {i}, text: "Is there {i}?", kind: yes_no}}' for i in ("light", "cars", "aaa")}
+
+    def ask(*ids):
+        questions.write_text("\n".join(["questions:", *(asked[i] for i in ids)]))
+        assert annotate("--add")[0] == 0
+
+    ask("light", "cars")
+    ask("light", "cars", "aaa")
+    rows = Table(tmp_path / "out").rows()
+    for _, of_window in rows.groupby(["log", "window_index"]):
+        assert list(of_window["question_id"]) == ["light", "cars", "aaa"]
+    summary = Table(tmp_path / "out").summary()
+    assert [question["question_id"] for question in summary["questions"]] == ["light", "cars", "aaa"]
+    assert list(summary["timelines"]["d0.mp4"]) == ["light", "cars", "aaa"]
+    assert list(rows.columns) == list(COLUMNS)
+
+
 def test_csv_and_jsonl_hold_the_rows(run, table, tmp_path):
     for form in ("csv", "jsonl"):
         assert run("annotations", table, "--export", form, "--to", tmp_path / f"t.{form}")[0] == 0
@@ -111,6 +146,91 @@ def test_the_lingoqa_part_is_read_by_our_readers(run, table, tmp_path, model):
         "--json",
     )
     assert status == 0 and json.loads(out), err
+
+
+def test_an_export_that_failed_leaves_nothing_and_goes_well_again(run, table, tmp_path):
+    for form in ("csv", "jsonl", "lingoqa", "labelstudio", "fiftyone"):
+        target = tmp_path / "to" / form
+        words = ("annotations", table, "--export", form, "--to", target)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+        try:
+            status, _, err = run(*words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert status == 1 and len(err.splitlines()) == 1, err
+        assert f"{target}: cannot be written to" in err and "run the same command again" in err
+        assert not target.is_file() and not list(target.glob("*"))
+        assert run(*words)[0] == 0
+    assert not list(tmp_path.rglob("*.unfinished"))
+    assert len(read_lingoqa(tmp_path / "to" / "lingoqa")) == 12
+
+
+def test_an_export_fills_an_empty_folder_where_it_is(run, table, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run("annotations", table, "--export", "lingoqa", "--to", ".")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+        "images",
+        "train.parquet",
+        "train_kinds.parquet",
+    ]
+
+
+def test_times_in_csv_are_every_digit_of_them(tmp_path, table):
+    rows = Table(table).rows()
+    rows["frame_times"] = [np.array([8641.9746, 8642.0, 1 / 3])] * len(rows)
+    export_rows("csv", rows, table, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open() as file:
+        written = next(csv.DictReader(file))["frame_times"]
+    assert [float(time) for time in written.split()] == [8641.9746, 8642.0, 1 / 3]
+
+
+def test_every_task_has_what_the_configuration_names(run, annotate, table, questions, videos, tmp_path):
+    short = tmp_path / "short"
+    short.mkdir()
+    numbered.write(short / "short.mp4", numbered.Kind(frames=1))
+    assert annotate(where=short)[0] == 0
+    assert run("annotations", table, "--export", "labelstudio", "--to", tmp_path / "ls")[0] == 0
+    config = ElementTree.parse(tmp_path / "ls" / "config.xml").getroot()
+    names = [image.attrib["value"].removeprefix("$") for image in config.findall("Image")]
+    tasks = {task["data"]["window"]: task["data"] for task in _tasks(tmp_path / "ls")}
+    assert names == ["frame0", "frame1"] and all(tasks[window].keys() >= set(names) for window in tasks)
+    (of_short,) = [data for data in tasks.values() if data["log"] == "short.mp4"]
+    assert of_short["frame0"] == of_short["frame1"]
+    # What nobody answered can be chosen all the same.
+    choices = {
+        block.attrib["name"]: [choice.attrib["value"] for choice in block.findall("Choice")]
+        for block in config.findall("Choices")
+    }
+    assert choices == {"vehicle": ["yes", "no"], "side": ["left", "right"]}
+    assert run("annotations", table, "--export", "lingoqa", "--to", tmp_path / "part")[0] == 0
+    kinds = pd.read_parquet(tmp_path / "part" / "train_kinds.parquet")
+    of_side = kinds[kinds["kind"] == "side"]["choices"]
+    assert len(of_side) and all(list(values) == ["left", "right"] for values in of_side)
+
+
+def _tasks(folder):
+    return json.loads((folder / "tasks.json").read_text())
+
+
+def test_questions_of_alike_ids_are_told_apart(run, annotate, questions, tmp_path):
+    ids = ("a-b", "a_b", "x", "x_text", "x_said", "a_b_2")
+    lines = [f'  - {{id: {i}, text: "Is it {n}?", kind: yes_no}}' for n, i in enumerate(ids)]
+    questions.write_text("\n".join(["questions:", *lines]))
+    assert annotate()[0] == 0
+    for form in ("fiftyone", "labelstudio"):
+        words = ("--export", form, "--to", tmp_path / form)
+        assert run("annotations", tmp_path / "out", *words)[0] == 0
+    samples = json.loads((tmp_path / "fiftyone" / "samples.json").read_text())["samples"]
+    fields = json.loads((tmp_path / "fiftyone" / "metadata.json").read_text())["info"]["questions"]
+    assert list(fields) == list(ids) and len(set(fields.values())) == len(ids)
+    assert fields["a-b"] == "q_a_b" and fields["a_b"] == "q_a_b_2"
+    texts = [key for key in samples[0] if key.startswith("q_") and key.endswith("_text")]
+    assert len(set(texts) - set(fields.values())) == len(ids)
+    config = ElementTree.parse(tmp_path / "labelstudio" / "config.xml").getroot()
+    names = [block.attrib["name"] for block in config if "name" in block.attrib]
+    assert len(set(names)) == len(names)
 
 
 def test_labelstudio_and_fiftyone_are_whole(run, table, tmp_path):

@@ -19,11 +19,25 @@ from leo_drive.errors import InputError
         ("Two or three.", None), ("2-3", None), ("More than three.", None), ("Several.", None), ("", None),
         ("Two cars and a bus and 3 bikes.", None), ("Not 3.", None), ("I don't know.", None),
         ("No idea.", None),
-        ("at least 4", None), ("No cars but three buses.", "3"), ("car2", None), ("three or more", None),
+        ("at least 4", None), ("No cars but three buses.", None), ("car2", None), ("three or more", None),
+        ("None of the three cars", None), ("Two cars and two trucks", None), ("3 (three) cars", "3"),
+        ("Two on the left and two on the right.", None), ("The one on the left.", None), ("3/3", None),
+        ("two pairs", None), ("10:10", None), ("5,5", None), ("2 million", None), ("1,234,567", "1234567"),
+        ("12345678.25", "12345678.25"), ("007", "7"), ("3.0", "3"), ("forty five cars", "45"),
     ],
 )  # fmt: skip
 def test_numbers_are_read_or_left(text, value):
     assert read_number(text) == value
+
+
+def test_none_is_a_number_only_where_things_are_counted():
+    def read(asked, text):
+        return value_of(Question(id="q", text=asked, kind="number"), text)
+
+    for text in ("There is no sign.", "None.", "No sign."):
+        assert read("What is the speed limit?", text) is None
+        assert read("How many signs are there?", text) == "0"
+    assert read("What is the speed limit?", "Zero.") == "0"
 
 
 def test_closed_kinds_are_read_and_free_text_is_not():

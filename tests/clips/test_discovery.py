@@ -106,6 +106,28 @@ def test_same_names_in_two_folders(fleet: Path, make_video: Make) -> None:
     assert names == [entry.name for entry in find_logs([fleet / "day10", fleet / "day2", fleet / "nu"])]
 
 
+def test_names_as_given_that_others_have_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/b/x.mp4", "b/x.mp4", "c/x.mp4"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).touch()
+    entries = find_logs(["a", "b", "c"])
+    assert [entry.name for entry in entries] == ["b/x.mp4", f"{tmp_path}/b/x.mp4", "c/x.mp4"]
+    assert [entry.path.as_posix() for entry in entries] == ["a/b/x.mp4", "b/x.mp4", "c/x.mp4"]
+
+
+def test_names_are_text_and_paths_lead_to_the_file(tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    try:
+        strange.touch()
+    except OSError:
+        pytest.skip("this disk takes only names that are text")
+    (tmp_path / "caf\\udce9.mp4").touch()  # what the other one's name is written as
+    entries = find_logs([tmp_path])
+    assert len({entry.name.encode() for entry in entries}) == 2
+    assert {os.fsencode(entry.path) for entry in entries} == set(map(os.fsencode, tmp_path.iterdir()))
+
+
 def test_options_reach_what_they_apply_to(fleet: Path) -> None:
     entries = {entry.name: entry for entry in find_logs([fleet], rate=2.0, scene="scene-0002", camera=None)}
     assert entries["frames/seq"].open().duration == 1.5
