@@ -121,11 +121,12 @@ class Decoder:
         self._read_to(target)
 
     def _land_before(self, target: int) -> bool:
-        """Lands at an earlier keyframe, as the target does not decode from the last. False at the start."""
-        if self._from_start or self._landed_key is None:
+        """Lands at an earlier keyframe, as the target does not decode from the last. False without one."""
+        key = self._landed_key
+        if key is None or key <= self._timeline.start:
             return False
-        self._land(min(target, self._landed_key - 1))
-        return True
+        self._land(min(target, key - 1))
+        return self._landed_key is None or self._landed_key < key
 
     def _seek(self, tick: int) -> bool:
         try:
@@ -187,7 +188,7 @@ class Decoder:
             if self._shown is None:
                 if self._land_before(target):
                     continue
-                return upcoming
+                return self._serves(target, upcoming)
             if target in self._planned and self._skips:
                 # The frame that should show did not decode, and its neighbours may have been left out.
                 self._skips = False
@@ -197,6 +198,12 @@ class Decoder:
             if upcoming is None and self._shown[0] < self._timeline.end:
                 return self._at_damage(target, self._shown)
             return self._shown
+
+    def _serves(self, target: int, upcoming: tuple[int, VideoFrame] | None) -> tuple[int, VideoFrame] | None:
+        """The first frame that decodes, where none does before the target, if it shows soon enough."""
+        if upcoming is None or upcoming[0] > target + self._timeline.last_ticks:
+            return None
+        return upcoming
 
     def _at_damage(self, target: int, shown: tuple[int, VideoFrame]) -> tuple[int, VideoFrame] | None:
         """Nothing decodes after the frame shown: it still serves for as long as a frame lasts.

@@ -120,26 +120,25 @@ def probe(video: OpenVideo) -> Timeline:
     Raises:
         InputError: no video packet can be read.
     """
-    stream = video.stream
     head = _head(video)
     if not head:
         raise _nothing_in(video)
     rate = _rate(video)
     if _needs_counting(video, head):
         return _counted(video, rate)
-    tick = stream.time_base
+    tick = video.stream.time_base  # of the stream now open: to find out whether to count may open it anew
     assert tick is not None  # a demuxer always sets it
     start = _first_pts(head)
     promised = _promised(video, start)
     seeks = video.container.format.name not in _SEEKS_WRONG
     last = _tail(video, start, promised if seeks else None)
-    last_ticks = last.duration or max(1, round(1 / rate / tick))
+    last_ticks = _shows_for(video, last)
     end = last.pts
     assert end is not None
     if end < start:  # the clock was set back on the way
         return _counted(video, rate)
     announced = None if promised is None else float(promised)
-    return Timeline(tick, start, end, int(last_ticks), float(rate), False, announced, seeks)
+    return Timeline(tick, start, end, last_ticks, float(rate), False, announced, seeks)
 
 
 def _counted(video: OpenVideo, rate: Fraction) -> Timeline:
@@ -216,8 +215,12 @@ def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
     tick = video.stream.time_base
     assert tick is not None  # a demuxer always sets it
     if promised is not None:
-        last = _last_from(video, start + int(promised / tick))
-        if last is not None and promised - (_pts(last) - start) * tick <= _HEADER_SLACK:
+        promised_end = start + int(promised / tick)
+        last = _last_from(video, promised_end)
+        if last is not None and promised_end - _pts(last) > 2 * _shows_for(video, last):
+            # It may have been sent far ahead, of frames with long gaps between them.
+            last = _last_from(video, promised_end - round(_REORDERED * _HEADER_SLACK / tick))
+        if last is not None and (promised_end - _pts(last)) * tick <= _HEADER_SLACK:
             return last
     target = _last_whole_in_index(video)
     last = None if target is None else _last_from(video, target, cut_off=True)
@@ -225,6 +228,13 @@ def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
     if last is None:
         raise _nothing_in(video)
     return last
+
+
+def _shows_for(video: OpenVideo, packet: Packet) -> int:
+    """Ticks; a frame's share of the rate where the file does not say."""
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    return int(packet.duration or max(1, round(1 / _rate(video) / tick)))
 
 
 def _nothing_in(video: OpenVideo) -> InputError:
@@ -261,7 +271,7 @@ def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = Fals
             cut_off = True
             break
         if packet.pts is not None and packet.size and not packet.is_corrupt and not packet.is_discard:
-            if recent and _pts(recent[-1]) - packet.pts > far_back:  # the clock was set back
+            if recent and _step_back(recent[-1], packet) > far_back:  # the clock was set back
                 recent.clear()
             recent.append(packet)
     if not recent:
@@ -270,6 +280,16 @@ def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = Fals
     complete = recent[-1].dts if cut_off else None
     candidates = [p for p in recent if complete is None or _pts(p) <= complete]
     return max(candidates or recent, key=_pts)
+
+
+def _step_back(before: Packet, packet: Packet) -> int:
+    """Ticks by which the packet is due before the one sent ahead of it.
+
+    By decoding times where there are any: times to show step back by any gap that reordered frames span.
+    """
+    if before.dts is not None and packet.dts is not None:
+        return before.dts - packet.dts
+    return _pts(before) - _pts(packet)
 
 
 def _seek_well_before(video: OpenVideo, target: int) -> bool:

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import av
+from av.video.frame import VideoFrame
+from PIL import Image
+
 from leo_drive.clips.container import check_readable, open_video
 from leo_drive.clips.cutting import SourceMixin
 from leo_drive.clips.decoding import Decoder
@@ -79,7 +83,8 @@ class VideoSource(SourceMixin):
         That is the last frame that begins at or before the time, give or take half a millisecond.
 
         Raises:
-            InputError: a time outside 0..duration, an unknown camera, or a part that does not decode.
+            InputError: a time outside 0..duration, an unknown camera, a part that does not decode, or colours
+                that FFmpeg cannot convert to RGB.
         """
         check_camera(self.name, self._cameras, camera)
         check_times(str(self.path), times, self.duration, self._timeline.why_it_ends)
@@ -90,11 +95,11 @@ class VideoSource(SourceMixin):
         images: dict[int, Frame] = {}
         for target, tick, decoded in decoder.read(sorted(set(ticks))):
             if tick not in images:
-                images = {tick: Frame(picture.of(decoded), max(0.0, timeline.seconds(tick)))}
+                seconds = max(0.0, timeline.seconds(tick))
+                images = {tick: Frame(self._image(picture, decoded, seconds), seconds)}
             frames[target] = images[tick]
-        for time, tick in zip(times, ticks, strict=True):
-            if tick not in frames:
-                raise InputError(self._does_not_decode(float(time)))
+        if lost := [float(time) for time, tick in zip(times, ticks, strict=True) if tick not in frames]:
+            raise InputError(self._does_not_decode(min(lost)))  # later ones were not tried any more
         return [frames[tick] for tick in ticks]
 
     def close(self) -> None:
@@ -131,6 +136,16 @@ class VideoSource(SourceMixin):
             self._decoder_ = Decoder(video, self._timeline_)
             self._picture = Picture(video.stream.sample_aspect_ratio)
         return self._decoder_, self._picture
+
+    def _image(self, picture: Picture, decoded: VideoFrame, seconds: float) -> Image.Image:
+        try:
+            return picture.of(decoded)
+        except av.FFmpegError:  # of matrices, such as YCgCo and ICtCp, that its scaler does not know
+            raise InputError(
+                f"{self.path}: the frame at {seconds:.3f} s cannot be turned into RGB from "
+                f"{decoded.format.name} with colour matrix {decoded.colorspace} (its number in ITU-T H.273); "
+                "convert the file to H.264 in bt709"
+            ) from None
 
     def _does_not_decode(self, time: float) -> str:
         if time < self.duration:

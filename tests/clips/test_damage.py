@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from leo_drive.clips import VideoSource
@@ -110,3 +111,39 @@ def test_damage_in_the_middle(suffix: str, make_video: Make, tmp_path: Path) -> 
         assert read(first.image) == 5
         assert read(last.image) == 58
         video.frames_at([i / 10 for i in range(59)])  # in between: no error, nothing on stderr
+
+
+def test_damaged_beginning(make_video: Make, tmp_path: Path) -> None:
+    """No frame stands in for one of seconds before; the error names the time that it is about."""
+    kind = Kind(".mkv", options=_B_FRAMES, muxing={"cluster_time_limit": "2000"})
+    whole = bytearray(make_video(kind).read_bytes())
+    with av.open(str(make_video(kind))) as intact:
+        first = next(intact.demux(intact.streams.video[0]))
+    del whole[_place(first) + first.size - 1]
+    path = tmp_path / "damaged.mkv"
+    path.write_bytes(whole)
+    with VideoSource(path) as video:
+        for asked in ([0.7], [5.5, 0.7]):
+            with pytest.raises(InputError, match=r"no frame can be decoded at 0\.7 s, it is damaged there"):
+                video.frames_at(asked)
+        assert read(video.frames_at([5.5])[0].image) == 55
+
+
+def test_damaged_first_frame(make_video: Make, tmp_path: Path) -> None:
+    """The next, which shows as soon as it would have stopped to, serves for it and says its own time."""
+    kind = Kind(".mov", codec="mjpeg", pixels="yuvj420p")
+    whole = bytearray(make_video(kind).read_bytes())
+    with av.open(str(make_video(kind))) as intact:
+        first = next(intact.demux(intact.streams.video[0]))
+    whole[_place(first) : _place(first) + first.size] = bytes(first.size)
+    path = tmp_path / "damaged.mov"
+    path.write_bytes(whole)
+    with VideoSource(path) as video:
+        frame = video.frames_at([0.0])[0]
+        assert (read(frame.image), frame.timestamp) == (1, 0.1)
+
+
+def _place(packet: av.Packet) -> int:
+    """Where it begins in its file."""
+    assert packet.pos is not None
+    return packet.pos

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from bisect import bisect_right
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
 from leo_drive.clips import VideoSource
+from leo_drive.errors import InputError
 from tests.clips.conftest import Make
 from tests.clips.numbered import Kind, draw, read
 
@@ -25,6 +31,13 @@ _OVERFLOW = Fraction(2**33, 90000)
 _IRREGULAR = [Fraction(0)]
 for _gap in [33, 33, 100, 7, 33, 900, 33, 66, 33, 250] * 6:
     _IRREGULAR.append(_IRREGULAR[-1] + Fraction(_gap, 1000))
+
+
+def _gaps_at_the_end(seconds: Fraction) -> dict[str, Any]:
+    """Two seconds at 30 fps, then three frames that far apart, the last of them sent before the others."""
+    times = [Fraction(i, 30) for i in range(60)] + [Fraction(59, 30) + i * seconds for i in (1, 2, 3)]
+    return {"frames": len(times), "times": times, "rate": Fraction(30), "options": _B_2}
+
 
 KINDS = {
     "constant rate": Kind(),
@@ -39,6 +52,8 @@ KINDS = {
     "variable rate mp4": Kind(frames=61, times=_IRREGULAR, rate=Fraction(30), options=_B_FRAMES),
     "variable rate mkv": Kind(".mkv", frames=61, times=_IRREGULAR, rate=Fraction(30), options=_B_FRAMES),
     "variable rate ts": Kind(".ts", frames=61, times=_IRREGULAR, rate=Fraction(30)),
+    **{f"gaps at the end {s}": Kind(s, **_gaps_at_the_end(Fraction(3))) for s in (".mp4", ".mkv", ".ts")},
+    **{f"shorter gaps at the end {s}": Kind(s, **_gaps_at_the_end(Fraction(3, 2))) for s in (".mkv", ".ts")},
     "late start mp4": Kind(start=Fraction(7), options=_B_FRAMES),
     "late start mkv": Kind(".mkv", start=Fraction(7), options=_B_FRAMES),
     "late start ts": Kind(".ts", start=Fraction(40), options=_B_FRAMES),
@@ -108,6 +123,29 @@ def test_frame_at_time(kind: Kind, make_video: Make) -> None:
         for time in asked[:6]:
             _check(video, times, [time])
         _check(video, times, [asked[0]] * 2 + [asked[1], asked[0]])
+
+
+@pytest.mark.parametrize(
+    ("rate", "refresh", "b_frames"), [(Fraction(30), 15, 0), (Fraction(30000, 1001), 5, 3)]
+)
+def test_intra_refresh_from_its_midst(rate: Fraction, refresh: int, b_frames: int, make_video: Make) -> None:
+    """Where a seek lands nothing shows yet until the picture is refreshed: an earlier landing gives it."""
+    coding = {"x264-params": "intra-refresh=1", "preset": "veryfast", "g": str(refresh), "bf": str(b_frames)}
+    kind = Kind(".ts", options=coding, rate=rate)
+    with VideoSource(make_video(kind)) as video:
+        for number in range(25):
+            video.close()
+            assert read(video.frames_at([kind.frame_times[number]])[0].image) == number
+
+
+@pytest.mark.parametrize("name", ["mpeg-2 program stream", "vob"])
+def test_program_stream_in_fresh_processes(name: str, make_video: Make) -> None:
+    """It is opened anew on the way; what is read of the stream closed then shows best in little memory."""
+    path = make_video(replace(KINDS[name], size=(640, 360)))
+    code = "import sys; from leo_drive.clips import VideoSource; print(VideoSource(sys.argv[1]).duration)"
+    for _ in range(3):
+        ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+        assert (ran.stdout, ran.stderr) == ("2.4\n", "")
 
 
 def _check(video: VideoSource, times: list[float], asked: list[float]) -> None:
@@ -181,3 +219,23 @@ def test_colours(height: int, tag: str | None, rule: Colorspace, tmp_path: Path)
     with VideoSource(path) as video:
         pixel = video.frames_at([0.0])[0].image.getpixel((30, 30))
     assert np.abs(np.subtract(pixel, (200, 40, 60))).max() <= 4
+
+
+@pytest.mark.parametrize("matrix", [8, 14])
+def test_colours_that_cannot_be_converted(matrix: int, make_video: Make, tmp_path: Path) -> None:
+    """Such as YCgCo and ICtCp."""
+    path = tmp_path / "tagged.mp4"
+    with av.open(str(make_video(Kind()))) as plain, av.open(str(path), "w") as tagged:
+        stream = tagged.add_stream_from_template(plain.streams.video[0])
+        tag = BitStreamFilterContext(
+            f"h264_metadata=matrix_coefficients={matrix}", plain.streams.video[0], stream
+        )
+        for packet in plain.demux(plain.streams.video[0]):
+            for changed in tag.filter(packet if packet.size else None):
+                changed.stream = stream
+                tagged.mux(changed)
+    with VideoSource(path) as video, pytest.raises(InputError) as refused:
+        video.frames_at([0.5])
+    message = str(refused.value)
+    assert message.startswith(f"{path}: the frame at 0.500 s cannot be turned into RGB")
+    assert f"colour matrix {matrix} " in message and "convert the file to H.264 in bt709" in message
