@@ -128,7 +128,7 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file, drives):
     # other numbers of frames, and those that are held out cannot be shared out evenly.
     data = [{"root": str(drives), "frames": frames} for frames in (1, 3)]
     held_out = [{"root": str(drives), "frames": frames, "share": [0, 0.83]} for frames in (1, 2, 3)]
-    options = {"batch_size": 4, "steps": 3, "save_steps": 1, "data": data, "validation": held_out}
+    options = {"batch_size": 4, "steps": 3, "save_steps": 3, "data": data, "validation": held_out}
     assert sum(len(read_source(source)) for source in read_recipe(recipe_file(**options)).validation) % 4 == 3
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
     train(read_recipe(recipe_file(tmp_path / "parts", micro_batch_size=1, **options)))
@@ -147,7 +147,7 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file, drives):
             if ours and theirs:
                 assert float(ours) == pytest.approx(float(theirs), rel=1e-4), other
         one, logged = (pd.read_csv(tmp_path / name / "run/log.csv") for name in ("one", other))
-        assert one.eval_loss.notna().sum() == 3
+        assert one.eval_loss.notna().sum() == 1
         for name in ("eval_loss", "dense_loss", "answers"):
             assert list(logged[name].dropna()) == pytest.approx(list(one[name].dropna()), rel=1e-4), name
 
