@@ -22,7 +22,18 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from leo_drive import cli
 
 ROOT = Path(__file__).parents[1]
+WAITING = ROOT / "tests" / "viewer"
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of the viewer's tests, which wait for a browser, stand evenly among those that compute."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    kinds = [[f for f in files if (WAITING in f.parents) is waiting] for waiting in (True, False)]
+    places = {file: (i + 0.5) / len(kind) for kind in kinds for i, file in enumerate(kind)}
+    items[:] = [item for file in sorted(files, key=lambda file: places[file]) for item in files[file]]
 
 
 @pytest.fixture(scope="session")

@@ -54,12 +54,13 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
     from .page import build, head, theme
 
     settings = viewer.settings
-    port = free_port(settings.host, settings.port)
+    free_port(settings.host, settings.port)
     blocks = build(viewer)
     blocks.queue(max_size=200, default_concurrency_limit=8)
     blocks.launch(
         server_name=settings.host,
-        server_port=port,
+        # Without one Gradio takes the first that is free then: one that was free before may be taken.
+        server_port=settings.port,
         root_path=settings.root_path,
         auth=viewer.let_in if settings.accounts else None,
         max_file_size=f"{settings.limits.megabytes:g}mb",
