@@ -13,7 +13,9 @@ Part = Literal["branches", "projectors", "language_model"]
 
 
 def _expanded(value: Any) -> Any:
-    """A path or text that begins with ~/ as the path that is meant; anything else as it is."""
+    """A path or text that begins with ~/ as the path that is meant, in options too; else as it is."""
+    if isinstance(value, dict):
+        return {name: _expanded(item) for name, item in value.items()}
     meant = isinstance(value, Path) or (isinstance(value, str) and value.startswith("~/"))
     return type(value)(Path(value).expanduser()) if meant else value
 
@@ -65,11 +67,6 @@ class DataSource(_Strict):
     without_kinds: tuple[str, ...] = ()
     labels: str | None = None
     label_classes: Literal["fine", "coarse"] = "fine"
-
-    @field_validator("options")
-    @classmethod
-    def _home_of_options(cls, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: _expanded(value) for name, value in options.items()}
 
     @model_validator(mode="after")
     def _share_is_one(self) -> DataSource:

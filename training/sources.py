@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 from leo_drive.data.catalogue import Card, read_card
@@ -32,13 +31,17 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     Raises:
         InputError: it cannot be read, or nothing is left of it.
     """
-    format, root, of_card = _told(source)
-    options = {**of_card, **source.options}
+    card, options = card_of(source), dict(source.options)
+    part = _part(source, card) if card else ""
+    of_card = card.part(part).options if card else {}
     if labels:
-        options[LABELS] = source.labels or options.get(LABELS, LABELS_FOLDER)
-    elif LABELS not in source.options:
-        options.pop(LABELS, None)  # nobody asks for the card's
-    examples = read_examples(format, root, **options)
+        options[LABELS] = source.labels or {**of_card, **options}.get(LABELS, LABELS_FOLDER)
+    elif LABELS in of_card:
+        options.setdefault(LABELS, None)  # nobody asks for the card's
+    if card is not None:
+        examples = card.read(part, source.root, **options)
+    else:
+        examples = read_examples(source.format, source.root, **options)
     kinds = {qa.kind for example in examples for qa in example.questions}
     if source.without_kinds and kinds == {None}:
         raise InputError(
@@ -52,18 +55,13 @@ def read_source(source: DataSource, labels: bool = False) -> list[Example]:
     return left
 
 
-def _told(source: DataSource) -> tuple[str, Path, dict[str, Any]]:
-    """Format and root of what is to be read, and what its data set's card has for options."""
-    card = card_of(source)
-    if card is None:
-        return source.format, source.root, {}
+def _part(source: DataSource, card: Card) -> str:
     if source.part is None:
         raise InputError(
             f"{source.root}: name the part of {source.dataset} that is meant, such as "
             f"part: {next(iter(card.parts))}; there are {', '.join(card.parts)}"
         )
-    part = card.part(source.part)
-    return card.format, source.root / part.root, part.options
+    return source.part
 
 
 def card_of(source: DataSource) -> Card | None:

@@ -239,13 +239,10 @@ class LeoTrainer(Trainer):
 
     def _held_out_loss(self, found: EvalPrediction) -> dict[str, float]:
         """The loss over all held-out clips as if they were one batch."""
-        answers, tokens, dense, clips = (
-            torch.from_numpy(np.asarray(found.predictions)).double().sum(0).tolist()
-        )
+        answers, tokens, dense, clips = map(float, np.sum(found.predictions, axis=0, dtype=np.float64))
+        means = {"answer_loss": answers / max(tokens, 1), "dense_loss": dense / max(clips, 1)}
         weights = self.accelerator.unwrap_model(self.model).weights
-        loss = weights["answer_loss"] * answers / max(tokens, 1) + weights["dense_loss"] * dense / max(
-            clips, 1
-        )
+        loss = sum(weights[name] * mean for name, mean in means.items())
         self._refuse_no_number(loss)
         return {"loss": loss}
 

@@ -87,7 +87,7 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
 
 
 def free_port(host: str, port: int | None) -> int:
-    """The port to listen on: the given one, or the first free one, after a socket was bound to it.
+    """A port that can be listened on now, as a socket was bound to it: the given one, or the first free one.
 
     Gradio itself takes whatever goes wrong for a port that is taken, and tries the next.
 

@@ -12,7 +12,6 @@ import typer
 from leo_drive.errors import InputError, LeoDriveError
 from leo_drive.evaluation import DRIVELM, LINGOQA, MAX_NEW_TOKENS, MAX_NEW_TOKENS_DRIVELM
 from leo_drive.evaluation.calibrate_command import CALIBRATE_EXAMPLES, calibrate
-from leo_drive.files import writable_folder
 from leo_drive.terminal import complain, named_path, out, print_json, progress, spinner
 
 if TYPE_CHECKING:
@@ -249,11 +248,8 @@ def evaluate_compare(
 ) -> None:
     """Say whether B is better than A: paired differences, McNemar's test, and the questions that changed."""
     from leo_drive.evaluation.compare import compare, print_comparison
-    from leo_drive.evaluation.report import read_report
 
-    for folder in (a, b):
-        read_report(folder)  # before a folder is made for the result
-    where = writable_folder(out_dir or b / "compare")
+    where = out_dir or b / "compare"
     with spinner("comparing"):
         found = compare(a, b, where, _command())
     if as_json:

@@ -41,6 +41,7 @@ from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
 from leo_drive.evaluation.scores import GAINS, NAMES, measure
 from leo_drive.evaluation.table import csv_text, read_table
+from leo_drive.files import writable_folder
 from leo_drive.terminal import print_table
 
 CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"
@@ -69,8 +70,8 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
         alone.
 
     Raises:
-        InputError: a folder without an evaluation or without scores, evaluations of different parts, or a
-            question with several answers.
+        InputError: a folder without an evaluation or without scores, evaluations of different parts, a
+            question with several answers, or `out` cannot be written to.
     """
     reports = read_report(a), read_report(b)
     _check_comparable(a, b, *reports)
@@ -79,6 +80,7 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     common = [i for i in tables[0].index if i in of_b]
     if not common:
         raise InputError(f"{b}: has no question in common with {a}")
+    writable_folder(out)
     first, second = (table.loc[common].reset_index(drop=True) for table in tables)
     # Of the reports' own entries only this one can be over fewer questions than the other side's.
     for report, table in zip(reports, (first, second), strict=True):
@@ -116,7 +118,6 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             **({"command": command} if command else {}),
         }
     )
-    out.mkdir(parents=True, exist_ok=True)
     write(out / CHANGED, csv_text(changed))
     write_json(out / JSON, found)
     write(out / PAGE, _page(found, reports, changed))

@@ -109,14 +109,17 @@ def part_of(question: str) -> str:
     )
 
 
-def fingerprint(examples: Sequence[Example]) -> str:
+def fingerprint(examples: Sequence[Example], pictures: bool = False) -> str:
     """A part's questions with their references and kinds, as a short hash.
 
-    Not its pictures: the same part asks the same, unpacked or in its archive, and of other cameras.
+    Args:
+        pictures: their names too. The same part asks the same, unpacked or in its archive, and of other
+            cameras; but what is learned from it is something else.
     """
     made = hashlib.blake2s()
     for example in examples:
-        lines = [[example.example_id]]
+        shown = [p.member or p.path.name for p in example.pictures] if pictures else []
+        lines = [[example.example_id, *shown]]
         for qa in example.questions:
             closed = (qa.kind or "", qa.value or "", *(qa.choices or ()))
             lines.append([qa.question_id, qa.question, qa.answer, *closed])

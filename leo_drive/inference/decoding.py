@@ -117,8 +117,12 @@ def decode(
     mask = [[1] * len(prefix.ids) + [0] * (longest - len(one.ids)) + [1] * len(one.ids) for one in batch]
     # Whatever the model folder's own generation_config.json says of these.
     defaults: dict[str, Any] = {
-        **{"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "use_cache": True},
-        **{"pad_token_id": pad, "eos_token_id": processor.end_token_ids},
+        "do_sample": False,
+        "num_beams": 1,
+        "num_return_sequences": 1,
+        "use_cache": True,
+        "pad_token_id": pad,
+        "eos_token_id": processor.end_token_ids,
     }
     output = model.generate(
         torch.tensor(rows, device=model.device),

@@ -1,12 +1,14 @@
 """Every format of question-answering set trains: text alone among pictures, cameras by their names."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from leo_drive.errors import InputError
 from leo_drive.inference.load import open_model
 from tests.conftest import SHARED
 from training.check import check_recipe
@@ -96,6 +98,16 @@ def test_a_special_token_in_a_text_does_not_stop_training(recipe_file, tmp_path)
     (tmp_path / "chat.json").write_text(json.dumps([{"id": "tag", "conversations": turns}]))
     path = recipe_file(data=[{"root": str(tmp_path), "format": "llava"}], **{**STAGE2, "steps": 1})
     assert train(read_recipe(path)).is_dir()
+
+
+def test_the_same_questions_of_another_picture_are_other_data(recipe_file, llava, tmp_path):
+    shutil.copytree(llava, tmp_path / "llava")
+    path = recipe_file(**STAGE2, data=[{"root": str(tmp_path / "llava"), "format": "llava"}], steps=2)
+    train(read_recipe(path))
+    chat = tmp_path / "llava/chat.json"
+    chat.write_text(chat.read_text().replace('"0.jpg"', '"1.jpg"'))
+    with pytest.raises(InputError, match="began with something else as data than is there now"):
+        train(read_recipe(path))
 
 
 @pytest.mark.skipif(not (SHARED / "data/drivelm_sample").is_dir(), reason="needs ../shared")

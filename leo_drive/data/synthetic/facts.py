@@ -277,7 +277,7 @@ def gather(drive: Drive, frame: Frame) -> Facts:
         "parked vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "parked"),
         "oncoming vehicle": _any(s for s in groups["vehicle"] if s.actor and s.actor.role == "oncoming"),
         "pedestrian": _any(groups["pedestrian"]),
-        "cyclist": _any(s for s in seen if s.group in ("cyclist", "bicycle")),
+        "cyclist": _any(groups["cyclist"]),
         "traffic light": has_light,
         "traffic sign": _any(groups["sign"]),
         "zebra crossing": _by_share(shares[labels.ZEBRA], 0.006, 0.0002),
@@ -285,7 +285,8 @@ def gather(drive: Drive, frame: Frame) -> Facts:
         "tree": _by_share(shares[labels.TREE], 0.02, 0.0008),
         "building": _by_share(shares[labels.BUILDING], 0.03, 0.0008),
     }
-    if presence["cyclist"] and not any(s.plain for s in groups["cyclist"]):
+    # A bicycle without a rider leaves it open, see `Facts.settled`.
+    if not presence["cyclist"] and _any(s for s in seen if s.group == "bicycle") is not False:
         presence["cyclist"] = None
     crossers = [s for s in groups["pedestrian"] if s.actor and s.actor.role == "crossing"]
     crossing = _any(crossers)
