@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from leo_drive import __version__
+from leo_drive.errors import one_line
 
 # Decoders that dashcam footage commonly needs.
 _DECODERS = ("h264", "hevc", "mpeg4", "mjpeg", "av1", "vp9")
@@ -29,8 +30,9 @@ def diagnose() -> dict[str, Any]:
         try:
             return look(problems)
         except Exception as error:
-            reason = next(iter(str(error).splitlines()), "")
-            problems.append(f"{what} cannot be examined ({type(error).__name__}: {reason}): {cure}")
+            problems.append(
+                f"{what} cannot be examined ({type(error).__name__}: {one_line(error):.200}): {cure}"
+            )
             return {}
 
     return {
@@ -47,22 +49,20 @@ def diagnose() -> dict[str, Any]:
 
 def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
     """The diagnosis for people."""
-    console.print(
-        f"[bold]leo-drive {diagnosis['leo_drive']}[/bold], Python {diagnosis['python']}", highlight=False
-    )
+    console.print(f"leo-drive {diagnosis['leo_drive']}, Python {diagnosis['python']}", style="bold")
     for title in ("devices", "decoders", "models", "packages"):
         values = diagnosis[title]
         shown = {name: ("yes" if v is True else "no" if v is False else v) for name, v in values.items()}
-        console.print(f"\n[bold]{title}[/bold]")
+        console.print(f"\n{title}", style="bold")
         for name, value in shown.items():
-            console.print(f"  {name:28} {value}", highlight=False, markup=False)
+            console.print(f"  {name:28} {value}")
     console.print()
     if diagnosis["problems"]:
-        console.print("[bold red]to mend[/bold red]")
+        console.print("to mend", style="bold red")
         for problem in diagnosis["problems"]:
-            console.print(f"  {problem}", highlight=False, markup=False)
+            console.print(f"  {problem}")
     else:
-        console.print("[green]nothing is missing[/green]")
+        console.print("nothing is missing", style="green")
 
 
 def _packages(problems: list[str]) -> dict[str, str]:
@@ -128,7 +128,8 @@ def _decoders(problems: list[str]) -> dict[str, bool]:
 
 
 def _models(problems: list[str]) -> dict[str, str]:
-    from leo_drive.inference.load import ASSETS, embedded_models
+    import leo_drive.inference.load  # noqa: F401  what loads them has to be whole too
+    from leo_drive.models import ASSETS, embedded_models
 
     whole = [name for name in embedded_models() if any((ASSETS / name).glob("*.safetensors"))]
     if "nano" not in whole:

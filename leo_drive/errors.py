@@ -20,6 +20,10 @@ class InputError(LeoDriveError, ValueError):
     exit_status = 2
 
 
+class DeviceMemoryError(LeoDriveError):
+    """What cannot be made smaller does not fit the device's memory."""
+
+
 def one_line(error: BaseException) -> str:
     """What another library's error says, on one line; its type where it says nothing.
 

@@ -7,12 +7,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from leo_drive.errors import InputError, LeoDriveError
+
+_UNFINISHED, _LOCK, _OWNER = ".unfinished", ".lock", ".owner"
+"""Names in a folder that is being written to; whoever was killed there leaves them behind."""
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
@@ -62,6 +65,43 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     unfinished.rename(folder)
 
 
+@contextmanager
+def filling(folder: Path, last: str) -> Iterator[Path]:
+    """A folder to make files in that then move to `folder`, a new or an empty one, if the block ends well.
+
+    What a run that was killed left there goes. `folder` itself stays: it may be the current one, or a disk's.
+
+    Args:
+        last: the file that moves after all others: where it is, the folder is whole.
+
+    Raises:
+        InputError: `folder` is a file, holds something, may not be written to, or another run is filling it.
+        LeoDriveError: the disk is full, or cannot be written to.
+    """
+    made = not folder.exists()
+    unfinished = writable_folder(folder) / _UNFINISHED
+    try:
+        with locked(folder):
+            there = {path.name for path in folder.iterdir()} - {_UNFINISHED, _LOCK, _OWNER}
+            if there:
+                held = last if last in there else min(there)
+                raise InputError(f"{folder}: already holds {held}; choose a new or an empty folder")
+            try:
+                with said_in_one_line(folder):
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    unfinished.mkdir()
+                yield unfinished
+                with said_in_one_line(folder):
+                    for file in sorted(unfinished.iterdir(), key=lambda path: path.name == last):
+                        file.rename(folder / file.name)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    finally:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()  # goes only while nothing is in it
+
+
 def write_whole(path: Path, content: bytes, out: Path) -> None:
     """Write a file so that it is there as a whole or not at all, also after a power cut.
 
@@ -105,7 +145,7 @@ def locked(out: Path) -> Iterator[None]:
     Raises:
         InputError: another run is in there.
     """
-    lock, owner = FileLock(out / ".lock"), out / ".owner"
+    lock, owner = FileLock(out / _LOCK), out / _OWNER
     with said_in_one_line(out):
         try:
             lock.acquire(blocking=False)

@@ -25,15 +25,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from leo_drive.errors import InputError, LeoDriveError
 
 if TYPE_CHECKING:
     from leo_drive.inference import Answer
 
-# emoji=False: a question with :car: in it is shown as it was asked.
-out = Console(soft_wrap=True, emoji=False)
-err = Console(stderr=True, emoji=False)
+# Text is shown as it is: paths, questions and answers may hold what rich takes for markup or an emoji.
+PLAIN: dict[str, Any] = {"emoji": False, "markup": False, "highlight": False}
+out = Console(soft_wrap=True, **PLAIN)
+err = Console(stderr=True, **PLAIN)
 
 _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
@@ -91,16 +93,17 @@ def one_line_errors() -> Iterator[None]:
         _drop_unwritten()
 
 
-def run_command(command: typer.Typer | Callable[..., Any], name: str) -> NoReturn:
+def run_command(command: typer.Typer | Callable[..., Any], name: str, epilog: str | None = None) -> NoReturn:
     """An entry point: runs a command line and ends the process; all that can go wrong is one line.
 
     Args:
         command: commands, or a function that is the only one.
         name: how people call it, such as `python -m training.train`.
+        epilog: of a function's help, such as examples.
     """
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command()(command)
+        app.command(epilog=epilog)(command)
         command = app
     with one_line_errors():
         try:
@@ -164,18 +167,18 @@ def print_table(table: Table, console: Console) -> None:
 
 def print_answers(title: str, answers: Sequence[Answer]) -> None:
     """Questions with their answers, for people. Text from outside is escaped: `[` is markup to rich."""
-    out.print(f"[dim]{escape(title)}[/dim]", highlight=False)
+    out.print(f"[dim]{escape(title)}[/dim]", markup=True)
     for answer in answers:
-        out.print(f"[bold]{escape(answer.question)}[/bold]", highlight=False)
+        out.print(f"[bold]{escape(answer.question)}[/bold]", markup=True)
         cut = "" if answer.complete else " [yellow](cut at the token limit)[/yellow]"
         about = f"[dim]confidence {answer.confidence:.2f}[/dim]"
-        out.print(f"  {escape(answer.text)}{cut}  {about}", highlight=False)
+        out.print(f"  {escape(answer.text)}{cut}  {about}", markup=True)
 
 
 def complain(message: str, style: str = "red") -> None:
     """What went wrong, as one line on standard error, even where a file's name holds a line break."""
     line = " ".join(message.splitlines())
-    err.print(f"leo-drive: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
+    err.print(f"leo-drive: {line}", style=style, soft_wrap=True)
 
 
 @contextmanager
@@ -184,7 +187,7 @@ def spinner(what: str) -> Iterator[None]:
     if not err.is_terminal:
         yield
         return
-    with err.status(escape(what)):
+    with err.status(Text(what)):
         yield
 
 
@@ -192,7 +195,7 @@ def spinner(what: str) -> Iterator[None]:
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left; calls of the function it gives say how many are done, of how many."""
     columns = (
-        TextColumn(what),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -1,7 +1,6 @@
 """What doctor finds wrong, and that it survives it."""
 
 import sys
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -16,8 +15,7 @@ def assets(monkeypatch, tmp_path) -> Path:
     (tmp_path / "nano").mkdir()
     for name in ("config.json", "model.safetensors"):
         (tmp_path / "nano" / name).write_text("{}")
-    # By its module: the package gives the function of the same name.
-    monkeypatch.setattr(import_module("leo_drive.inference.load"), "ASSETS", tmp_path)
+    monkeypatch.setattr("leo_drive.models.ASSETS", tmp_path)
     return tmp_path
 
 

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
+from leo_drive import terminal
 from leo_drive.errors import InputError
 from leo_drive.terminal import complain, one_line_errors, out, print_json, progress
 
@@ -53,6 +56,20 @@ def test_any_encoding_can_print_anything(monkeypatch, encoding):
 def test_json_stays_readable_where_it_can(capsys):
     print_json(["Straße"])
     assert "Straße" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", ["/data/{run}/x", "/data/a[/b]", "/data/[old]/x", ":car:"])
+def test_paths_are_shown_as_they_are(monkeypatch, path):
+    shown = Console(file=io.StringIO(), force_terminal=True, width=100, **terminal.PLAIN)
+    monkeypatch.setattr(terminal, "err", shown)
+    with progress(f"reading {path}") as update:
+        update(1, 2)
+    with terminal.spinner(f"loading {path}"):
+        pass
+    table = Table("what", path, box=None)
+    table.add_row(path, "")
+    terminal.print_table(table, shown)
+    assert shown.file.getvalue().count(path) >= 4
 
 
 def test_a_bar_prints_nothing_where_nobody_watches(capsys):

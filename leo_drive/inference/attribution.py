@@ -16,8 +16,9 @@ from PIL import Image
 
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.samplers import check_count
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError
 from leo_drive.inference.leo import Leo
+from leo_drive.inference.memory import in_parts
 from leo_drive.inference.prefix import encode_tiles
 from leo_drive.model.budget import Policy, TilePlan
 from leo_drive.model.processor import Turn
@@ -74,7 +75,7 @@ def occlusion(
 
     Raises:
         InputError: a grid without patches, or frames and text that do not fit the context.
-        LeoDriveError: one greyed clip alone does not fit the device's memory.
+        DeviceMemoryError: one greyed clip alone does not fit the device's memory.
 
     Example:
         >>> *_, whole = occlusion(leo, clip, "What colour is the light?", "Red.")   # doctest: +SKIP
@@ -149,19 +150,14 @@ class _Measured:
 
     def logprobs(self, clips: Sequence[torch.Tensor]) -> list[float]:
         """The answer's log-probability on each of some clips, given by their visual tokens."""
-        found: list[float] = []
-        size = len(clips)
-        while len(found) < len(clips):
-            part = clips[len(found) : len(found) + size]
-            try:
-                found += self._score(torch.cat(list(part)), len(part))
-            except torch.OutOfMemoryError:
-                if size == 1:
-                    raise LeoDriveError(
-                        f"{self.clip.source or 'clip'}: out of memory with one clip; use fewer tiles"
-                    ) from None
-                size //= 2
-        return found
+
+        def score(part: Sequence[torch.Tensor]) -> list[float]:
+            return self._score(torch.cat(list(part)), len(part))
+
+        def refusal(clip: torch.Tensor) -> str:
+            return f"{self.clip.source or 'clip'}: out of memory with one clip; use fewer tiles"
+
+        return [logprob for _, own in in_parts(clips, len(clips), score, refusal) for logprob in own]
 
     @torch.inference_mode()
     def _score(self, visual_tokens: torch.Tensor, count: int) -> list[float]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.errors import InputError
 from leo_drive.inference.answer import Answer, confidence
+from leo_drive.inference.memory import in_parts
 from leo_drive.inference.prefix import Prefix
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 
@@ -48,26 +49,24 @@ def answer_all(
         options: of transformers' `generate`.
 
     Raises:
-        LeoDriveError: one question alone does not fit the device's memory.
+        DeviceMemoryError: one question alone does not fit the device's memory.
     """
     answers: list[Answer] = []
     own = max((len(one.ids) for one in asked), default=0) + max_new_tokens
     size = min(len(asked), max(1, cache_bytes // (prefix.bytes_per_token * (len(prefix.ids) + own))))
-    while len(answers) < len(asked):
-        batch = asked[len(answers) : len(answers) + size]
+
+    def decoded(batch: Sequence[Asked]) -> tuple[list[list[int]], list[list[float]], float]:
         start = time.perf_counter()
-        try:
-            ids, logprobs = decode(model, processor, prefix, batch, max_new_tokens, options)
-        except torch.OutOfMemoryError:
-            if size == 1:
-                name = prefix.clips[batch[0].clip].source or "clip"
-                raise LeoDriveError(
-                    f"{name}: out of memory with one question; use fewer frames or tiles"
-                ) from None
-            size = max(1, size // 2)
-            continue
-        timings = {**paid, "decode": time.perf_counter() - start}
-        temperature = model.config.confidence_temperature
+        ids, logprobs = decode(model, processor, prefix, batch, max_new_tokens, options)
+        return ids, logprobs, time.perf_counter() - start
+
+    def refusal(one: Asked) -> str:
+        name = prefix.clips[one.clip].source or "clip"
+        return f"{name}: out of memory with one question; use fewer frames or tiles"
+
+    temperature = model.config.confidence_temperature
+    for batch, (ids, logprobs, seconds) in in_parts(asked, size, decoded, refusal):
+        timings = {**paid, "decode": seconds}
         answers += [
             _answer(processor, one, prefix, own_ids, own_logprobs, timings, temperature)
             for one, own_ids, own_logprobs in zip(batch, ids, logprobs, strict=True)
@@ -76,6 +75,26 @@ def answer_all(
 
 
 _ASSISTED = ("assistant_model", "assistant_early_exit", "prompt_lookup_num_tokens")
+_GREEDY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "use_cache": True}
+_OF_SAMPLING = frozenset(
+    ("temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+)
+_OF_NEXT_TOKEN = frozenset(
+    (
+        *("repetition_penalty", "no_repeat_ngram_size", "min_new_tokens", "bad_words_ids", "sequence_bias"),
+        *("suppress_tokens", "begin_suppress_tokens", "exponential_decay_length_penalty"),
+    )
+)
+
+
+def folder_settings(model: LeoForConditionalGeneration) -> dict[str, Any]:
+    """What of a model folder's generation_config.json changes greedy answers.
+
+    The rest of it is about other ways to decode (beams, sampling, assistants), most of which fail on a
+    prefix that was read before, or about what is given for each answer: `decode` goes its own way.
+    """
+    own = model.generation_config.to_diff_dict()
+    return {name: value for name, value in own.items() if name in _OF_NEXT_TOKEN}
 
 
 @torch.inference_mode()
@@ -115,12 +134,10 @@ def decode(
     longest = max(len(one.ids) for one in batch)
     rows = [[*prefix.ids, *[pad] * (longest - len(one.ids)), *one.ids] for one in batch]
     mask = [[1] * len(prefix.ids) + [0] * (longest - len(one.ids)) + [1] * len(one.ids) for one in batch]
-    # Whatever the model folder's own generation_config.json says of these.
+    own = model.generation_config.to_diff_dict().keys() - {"transformers_version"}
     defaults: dict[str, Any] = {
-        "do_sample": False,
-        "num_beams": 1,
-        "num_return_sequences": 1,
-        "use_cache": True,
+        **dict.fromkeys(own - _OF_NEXT_TOKEN - _OF_SAMPLING),
+        **_GREEDY,
         "pad_token_id": pad,
         "eos_token_id": processor.end_token_ids,
     }

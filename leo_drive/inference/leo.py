@@ -136,6 +136,8 @@ class Leo:
         max_tiles: int | None,
     ) -> tuple[Prefix, dict[str, float]]:
         """The clip's prefix and what it cost now: nothing when it is one of the last ones used."""
+        if not isinstance(clip, Clip):
+            raise InputError(f"{clip!r:.80}: is no clip; leo_drive.open(PATH).clip() gives one")
         if not isinstance(max_new_tokens, int | np.integer) or max_new_tokens < 1:
             raise InputError(f"max_new_tokens={max_new_tokens}: an answer takes 1 token or more")
         plan = self.processor.plan(clip, questions, history, max_new_tokens, policy, max_tiles)

@@ -17,15 +17,10 @@ from transformers.utils import logging as transformers_logging
 from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.inference.leo import Leo
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
+from leo_drive.models import find_model
 
-ASSETS = Path(__file__).parent.parent / "assets"
 _HUB_TIMEOUT = 5.0
 """Seconds to wait for the hub to answer."""
-
-
-def embedded_models() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(folder.name for folder in ASSETS.iterdir() if (folder / "config.json").is_file())
 
 
 def load(
@@ -107,28 +102,25 @@ def open_processor(name: str) -> LeoProcessor:
 def configured_frames(model: str | os.PathLike[str]) -> int:
     """Frames a clip had when the model was trained, from its configuration alone.
 
-    A model that is not on this machine has no say yet: LeoConfig's default.
+    A model that is neither a folder nor in the hub's cache has no say yet: LeoConfig's default.
     """
     name = os.fspath(model)
     source = _source(name)
     if not Path(source).exists():
-        return LeoConfig.trained_frames
+        cached = try_to_load_from_cache(source, "config.json")
+        if not isinstance(cached, str):
+            return LeoConfig.trained_frames
+        source = str(Path(cached).parent)
     with _one_line_errors(name):
         return LeoConfig.from_pretrained(source).trained_frames
 
 
 def _source(name: str) -> str:
     """The folder of a model, checked, or its hub id."""
-    folder = ASSETS / name if name in embedded_models() else Path(name)
-    if folder.exists():
-        _check_folder(folder)
-        return str(folder)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not folder.parent.is_dir():
-        return name
-    raise InputError(
-        f"model {name}: neither an embedded model ({', '.join(embedded_models()) or 'there is none'}) nor a "
-        f"folder; a hub id has the form owner/name"
-    )
+    source = find_model(name)
+    if Path(source).exists():
+        _check_folder(Path(source))
+    return source
 
 
 def _ask_hub(source: str) -> None:
@@ -144,7 +136,7 @@ def _ask_hub(source: str) -> None:
     except Exception as error:  # the network's, the hub's, and those of both their libraries
         raise InputError(
             f"model {source}: no such folder here, and not to be had from the hub ({one_line(error)[:80]}); "
-            f"check the name and the network, or give a model folder"
+            f"check the name and the network, or give a model folder, such as leo-drive build makes"
         ) from None
 
 

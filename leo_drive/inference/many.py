@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from leo_drive.clips.clip import Clip
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import DeviceMemoryError
 from leo_drive.inference.answer import Answer
 from leo_drive.inference.decoding import Asked, answer_all
 from leo_drive.inference.leo import Leo
@@ -75,7 +75,7 @@ class ClipBatch:
         prepared: at least one.
 
     Raises:
-        LeoDriveError: they do not fit the device's memory.
+        DeviceMemoryError: they do not fit the device's memory.
 
     Example:
         >>> preparer = Preparer(leo.processor)                                          # doctest: +SKIP
@@ -94,7 +94,7 @@ class ClipBatch:
         try:
             self._prefix = prefill(leo.model, leo.processor, clips, plan, visual_tokens, encoded)
         except torch.OutOfMemoryError:
-            raise LeoDriveError(
+            raise DeviceMemoryError(
                 f"out of memory with {len(clips)} clips of {plan.tokens} visual tokens at once; use a "
                 f"smaller batch, or fewer frames or tiles"
             ) from None
@@ -108,7 +108,7 @@ class ClipBatch:
         """Answers to (number of the clip, question), each on its own, in the order asked.
 
         Raises:
-            LeoDriveError: one question alone does not fit the device's memory.
+            DeviceMemoryError: one question alone does not fit the device's memory.
         """
         leo, prefix = self._leo, self._prefix
         tiles, names = prefix.plan.tiles, prefix.clips[0].names

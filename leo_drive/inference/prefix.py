@@ -10,8 +10,8 @@ import torch
 from transformers import DynamicCache
 
 from leo_drive.clips.clip import Clip
-from leo_drive.errors import LeoDriveError
 from leo_drive.inference.cache import roomy_cache
+from leo_drive.inference.memory import in_parts
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 from leo_drive.model.budget import TilePlan
 
@@ -61,22 +61,16 @@ def encode_tiles(
     """The visual tokens of all tiles, (tiles, tokens_per_tile, d_llm), encoded so many at once.
 
     Raises:
-        LeoDriveError: a single tile does not fit the device's memory.
+        DeviceMemoryError: a single tile does not fit the device's memory.
     """
-    encoded: list[torch.Tensor] = []
-    done, tiles = 0, pixels[0].shape[0]
-    while done < tiles:
-        try:
-            encoded.append(model.visual_tokens([p[done : done + at_once] for p in pixels]))
-        except torch.OutOfMemoryError:
-            if at_once == 1:
-                raise LeoDriveError(
-                    "out of memory with a single tile; try dtype bfloat16 or device cpu"
-                ) from None
-            at_once //= 2
-            continue
-        done += at_once
-    return torch.cat(encoded)
+
+    def encode(tiles: Sequence[int]) -> torch.Tensor:
+        return model.visual_tokens([p[tiles[0] : tiles[-1] + 1] for p in pixels])
+
+    def refusal(tile: int) -> str:
+        return "out of memory with a single tile; try dtype bfloat16 or device cpu"
+
+    return torch.cat([part for _, part in in_parts(range(pixels[0].shape[0]), at_once, encode, refusal)])
 
 
 @torch.inference_mode()

@@ -34,8 +34,7 @@ class TilePlan:
 
 
 def plan_tiles(
-    size: tuple[int, int] | Sequence[tuple[int, int]],
-    frames: int,
+    sizes: Sequence[tuple[int, int]],
     config: LeoConfig,
     text_tokens: Callable[[int], int],
     answer_tokens: int = 64,
@@ -46,8 +45,7 @@ def plan_tiles(
     """Plan the tiles of a clip.
 
     Args:
-        size: width and height of the frames, in pixels; where they differ, one a frame.
-        frames: how many.
+        sizes: width and height of each frame, in pixels.
         text_tokens: tokens of everything that is not visual, for a given number of frames: system message,
             frame labels, the longest question.
         answer_tokens: room kept for the answer.
@@ -62,8 +60,7 @@ def plan_tiles(
     if policy not in get_args(Policy):
         raise InputError(f"tile policy {policy!r} is not one of {', '.join(get_args(Policy))}")
     most = config.max_tiles if max_tiles is None else max_tiles
-
-    sizes = _size_a_frame(size, frames)
+    frames = len(sizes)
 
     @cache
     def count(size: tuple[int, int], most: int) -> int:
@@ -107,14 +104,3 @@ def plan_tiles(
         f"+ {text_tokens(frames)} of text + {answer_tokens} for the answer = {total(chosen)} tokens, but "
         f"the model's context holds {config.context_length}; {cure}"
     )
-
-
-def _size_a_frame(
-    size: tuple[int, int] | Sequence[tuple[int, int]], frames: int
-) -> Sequence[tuple[int, int]]:
-    match size:
-        case (int() as width, int() as height):
-            return [(width, height)] * frames
-        case sizes if len(sizes) == frames:
-            return sizes
-    raise InputError(f"{len(size)} sizes for {frames} frames")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch.nn.functional import pad
@@ -47,38 +48,42 @@ class Fusion:
 
     Attributes:
         join: joins the branches' tokens.
+        along: tokens follow one another, or lie side by side.
+        even: whether the join needs as many tokens from every branch.
         one_projector: pre-adaptation, one projector after the join instead of one a branch before it.
     """
 
     join: Callable[[Tokens], torch.Tensor]
+    along: Literal["tokens", "channels"] = "tokens"
+    even: bool = True
     one_projector: bool = False
 
     def tokens(self, per_branch: Sequence[int]) -> int:
         """Visual tokens a tile, given the tokens of each branch."""
-        return per_branch[0] if self.join is join_channels else sum(per_branch)
+        return sum(per_branch) if self.along == "tokens" else per_branch[0]
 
     def projector_widths(self, branches: Sequence[BranchConfig], d_llm: int) -> list[tuple[int, int]]:
         """(input, output) width of each projector."""
         widths = [b.token_width for b in branches]
         if self.one_projector:
-            return [(sum(widths) if self.join is join_channels else max(widths), d_llm)]
+            return [(max(widths) if self.along == "tokens" else sum(widths), d_llm)]
+        if self.along == "tokens":
+            return [(width, d_llm) for width in widths]
         # Joined channels must add up to the language model's width, so each branch fills its share.
-        share = d_llm // len(branches) if self.join is join_channels else d_llm
-        outputs = [share] * len(branches)
-        outputs[-1] += (d_llm - share * len(branches)) if self.join is join_channels else 0
-        return list(zip(widths, outputs, strict=True))
+        share, rest = divmod(d_llm, len(branches))
+        return [(width, share) for width in widths[:-1]] + [(widths[-1], share + rest)]
 
     def check(self, branches: Sequence[BranchConfig]) -> None:
         """Raises ValueError when the branches' shapes cannot be joined this way."""
-        if self.join is not concatenate and len({b.tokens for b in branches}) > 1:
+        if self.even and len({b.tokens for b in branches}) > 1:
             found = ", ".join(f"{b.encoder}: {b.tokens}" for b in branches)
             raise ValueError(f"this fusion needs as many tokens from every branch, found {found}")
 
 
 FUSIONS = {
     "interleave": Fusion(interleave),
-    "concat": Fusion(concatenate),
-    "channel": Fusion(join_channels),
-    "pre_adaptation": Fusion(join_channels, one_projector=True),
+    "concat": Fusion(concatenate, even=False),
+    "channel": Fusion(join_channels, "channels"),
+    "pre_adaptation": Fusion(join_channels, "channels", one_projector=True),
     "pre_adaptation_sequence": Fusion(interleave_padded, one_projector=True),
 }

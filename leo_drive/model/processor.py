@@ -77,7 +77,7 @@ class LeoProcessor(ProcessorMixin):
         ids = cast(list[int], tokenizer.convert_tokens_to_ids([IMAGE_START, IMAGE_TOKEN, IMAGE_END]))
         if None in ids or tokenizer.unk_token_id in ids:
             raise InputError(f"the tokenizer lacks the image tokens {IMAGE_START} {IMAGE_TOKEN} {IMAGE_END}")
-        self.image_end_id = ids[2]
+        self.image_start_id, self.image_token_id, self.image_end_id = ids
         turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
         self.end_token_ids = sorted({i for i in (turn_end, tokenizer.eos_token_id) if i is not None})
 
@@ -157,9 +157,21 @@ class LeoProcessor(ProcessorMixin):
     ) -> Prompt:
         """The token ids of a question on frames of so many tiles each, after earlier turns."""
         text = self._text(question, history, len(tiles), names, system)
-        ids = self.tokenizer(self._expand(text, tiles))["input_ids"]
+        ids = self.tokenizer(self._expand(text, [0] * len(tiles)))["input_ids"]
         start = len(ids) - ids[::-1].index(self.image_end_id) if tiles else 0
-        return Prompt(tuple(ids[:start]), tuple(ids[start:]))
+        return Prompt(self.with_tiles(ids[:start], tiles), tuple(ids[start:]))
+
+    def with_tiles(self, prefix: Sequence[int], tiles: Sequence[int]) -> tuple[int, ...]:
+        """The token ids of a prefix of frames without tiles, with so many tiles each.
+
+        As text, image tokens would take the tokenizer far longer than all words do.
+        """
+        ids, left = [], iter(tiles)
+        for token in prefix:
+            ids.append(token)
+            if token == self.image_start_id:
+                ids += [self.image_token_id] * (next(left) * self.leo.tokens_per_tile)
+        return tuple(ids)
 
     def turns(
         self,
@@ -223,9 +235,7 @@ class LeoProcessor(ProcessorMixin):
             return len(self.prompt(longest, [0] * frames, history, names))
 
         name = clip.source or "clip"
-        return plan_tiles(
-            clip.sizes, len(clip.frames), self.leo, text_tokens, answer_tokens, policy, max_tiles, name
-        )
+        return plan_tiles(clip.sizes, self.leo, text_tokens, answer_tokens, policy, max_tiles, name)
 
     def __call__(
         self,

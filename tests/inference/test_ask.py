@@ -194,16 +194,37 @@ def test_assisted_decoding_is_refused(leo, clip):
             leo.ask(clip, "What?", **option)
 
 
+UNFIT = {
+    **{
+        "use_cache": False,
+        "num_beams": 3,
+        "early_stopping": True,
+        "guidance_scale": 2.0,
+        "penalty_alpha": 0.6,
+    },
+    **{
+        "prompt_lookup_num_tokens": 3,
+        "cache_implementation": "static",
+        "stop_strings": ["e"],
+        "max_length": 3,
+    },
+    **{"do_sample": True, "top_k": 4, "dola_layers": "low", "max_time": 1e-9},
+}
+
+
 def test_a_prefix_that_was_read_before_needs_its_cache(leo, clip, monkeypatch):
     plain = leo.ask(clip, QUESTIONS, max_new_tokens=12)
     for option in ({"use_cache": False}, {"generation_config": leo.model.generation_config}):
         with pytest.raises(InputError, match=f"{next(iter(option))}.*use leo.model.generate"):
             leo.ask(clip, "What?", **option)
     # A model folder may say otherwise, as training scripts leave it; and None is no option.
-    for name, value in (("use_cache", False), ("num_beams", 3)):
+    for name, value in UNFIT.items():
         monkeypatch.setattr(leo.model.generation_config, name, value)
     again = Leo(leo.model, leo.processor).ask(clip, QUESTIONS, max_new_tokens=np.int64(12), num_beams=None)
     assert [a.tokens for a in again] == [a.tokens for a in plain]
+    assert decoding.folder_settings(leo.model) == {}
+    monkeypatch.setattr(leo.model.generation_config, "suppress_tokens", [3])
+    assert decoding.folder_settings(leo.model) == {"suppress_tokens": [3]}
 
 
 ENDS_EARLY = """
@@ -230,6 +251,11 @@ def test_questions_may_come_from_a_generator_and_must_be_text(leo, clip):
             leo.ask(clip, "What?", max_new_tokens=wrong)
 
 
+def test_a_path_is_no_clip(leo):
+    with pytest.raises(InputError, match=r"'drive\.mp4': is no clip; leo_drive\.open\(PATH\)\.clip\(\)"):
+        leo.ask("drive.mp4", "What?")
+
+
 def test_history_may_not_hold_special_tokens(leo, clip):
     with pytest.raises(InputError, match="holds </img>"):
         leo.ask(clip, "What?", history=[("Is there a vehicle ahead?", "Yes.</img>")])
@@ -250,7 +276,7 @@ def test_tiles_encoded_in_pieces_are_the_same(leo, clip, monkeypatch):
 
     monkeypatch.setattr(leo.model, "visual_tokens", limited)
     torch.testing.assert_close(encode_tiles(leo.model, pixels), whole)
-    assert sizes == [4, 4, 2, 1, 1, 1, 1]  # asked for 8, then 4, 2 and 1 at once; there are 4
+    assert sizes == [4, 2, 1, 1, 1, 1]
     monkeypatch.setattr(leo.model, "visual_tokens", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError()))
     with pytest.raises(LeoDriveError, match="out of memory with a single tile"):
         encode_tiles(leo.model, pixels)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from leo_drive.errors import InputError
 from leo_drive.inference import Leo, load
+from leo_drive.inference.load import configured_frames
 from tests.model.tiny import noise_clip, tiny_leo
 
 
@@ -105,6 +106,18 @@ def test_the_models_own_configuration_wins(folder, saved):
     (folder / "processor_config.json").unlink()
     clip = noise_clip(2)
     assert load(folder).ask(clip, "What?").tokens == saved[1].ask(clip, "What?").tokens
+
+
+def test_a_model_of_the_hubs_cache_says_its_frames_without_a_network(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert configured_frames("lab/leo") == 5  # nothing is here: the default
+    cached, commit = tmp_path / "models--lab--leo", "c" * 40
+    shutil.copytree(saved[0], cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    config = cached / "snapshots" / commit / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"trained_frames": 2}))
+    assert configured_frames("lab/leo") == 2
 
 
 def test_unknown_models_devices_and_precisions():

@@ -7,6 +7,8 @@ a renaming, but for InternLM2's `wqkv` (internlm2.py).
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 # (their beginning of a name, ours); `*` stands for a layer's number. The first rule that fits is applied.
@@ -69,6 +71,31 @@ def original_name(name: str, renaming: Renaming) -> str:
         'encoder.layers.3.ls1'
     """
     return _apply(name, tuple((ours, theirs) for theirs, ours in renaming))
+
+
+_NAMED = 20
+_LAYER = re.compile(r"\.(\d+)\.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Weights for a message: by their names, many of them layer by layer or for all layers together.
+
+    Example:
+        >>> listed(["layers.0.ls1", "layers.0.ls2"])
+        'layers.0.ls1, layers.0.ls2'
+        >>> listed([f"layers.1.w{i}" for i in range(30)])
+        'layers.1.* (30)'
+        >>> listed([f"layers.{i}.ls1" for i in range(24)])
+        'layers.*.ls1 (24)'
+    """
+    groups = Counter(names)
+    if len(groups) > _NAMED:
+        by_layer = Counter(_LAYER.sub(r".\1.*\n", name, count=1).partition("\n")[0] for name in names)
+        for_all = Counter(_LAYER.sub(".*.", name, count=1) for name in names)
+        groups = min(by_layer, for_all, key=len)
+    said = [f"{name} ({count})" if "*" in name else name for name, count in groups.items()]
+    more = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
+    return ", ".join(said[:_NAMED] + more)
 
 
 def _apply(name: str, rules: Renaming) -> str:

@@ -18,7 +18,7 @@ from leo_drive.model.checkpoints.branches import internvit_branch, refuse_other_
 from leo_drive.model.checkpoints.internlm2 import internlm2_to_llama
 from leo_drive.model.checkpoints.internvl import INTERNVL_FIXED
 from leo_drive.model.checkpoints.language import INTERNLM2, architecture, internlm2_config
-from leo_drive.model.checkpoints.names import INTERNVIT_NAMES, SAM_NAMES, Renaming, rename
+from leo_drive.model.checkpoints.names import INTERNVIT_NAMES, SAM_NAMES, Renaming, listed, rename
 from leo_drive.model.config import LeoConfig
 from leo_drive.model.leo import LeoForConditionalGeneration
 
@@ -167,7 +167,7 @@ def load_exactly(model: torch.nn.Module, state: Weights, source: str, strays: Se
         strays: names that were found to have no place before.
 
     Raises:
-        InputError: naming the first missing and unexpected keys, or the shapes that differ.
+        InputError: naming the missing and unexpected keys, or the shapes that differ.
     """
     try:
         missing, unexpected = model.load_state_dict(dict(state), strict=False, assign=True)
@@ -176,8 +176,8 @@ def load_exactly(model: torch.nn.Module, state: Weights, source: str, strays: Se
     unexpected = [*strays, *unexpected]
     if missing or unexpected:
         raise InputError(
-            f"{source}: {len(missing)} weights missing ({', '.join(missing[:5]) or 'none'}), "
-            f"{len(unexpected)} unexpected ({', '.join(unexpected[:5]) or 'none'})"
+            f"{source}: {len(missing)} weights missing ({listed(missing) or 'none'}), "
+            f"{len(unexpected)} unexpected ({listed(unexpected) or 'none'})"
         )
 
 
