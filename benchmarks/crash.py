@@ -53,7 +53,7 @@ def make_logs(folder: Path, logs: int, seconds: int = 30, seed: int = 0) -> Path
 
 def command(logs: Path, questions: Path, out: Path, model: str) -> list[str]:
     """The run that is killed: small windows and small parts, so that there is much to lose."""
-    options = {"--every": 3, "--seconds": 3, "--frames": 2, "--max-tokens": 8, "--part-rows": 20}
+    options = {"--every": 3, "--seconds": 3, "--frames": 2, "--max-new-tokens": 8, "--part-rows": 20}
     words = [word for option, value in options.items() for word in (option, str(value))]
     start = [sys.executable, "-m", "leo_drive.cli", "annotate", str(logs)]
     return [*start, "--questions", str(questions), "--out", str(out), "--model", model, *words]

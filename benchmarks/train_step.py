@@ -102,8 +102,7 @@ def main(
     for name, median in medians.items():
         ratio = medians["plain"] / median
         out.print(
-            f"{name:16} {pairs / median:7.1f} pairs/s   {ratio:4.1f} times plain   loss {losses[name]:.5f}",
-            highlight=False,
+            f"{name:16} {pairs / median:7.1f} pairs/s   {ratio:4.1f} times plain   loss {losses[name]:.5f}"
         )
     spread = max(losses.values()) - min(losses.values())
     out.print(f"losses differ by {spread:.5f} at most (encodings are kept in bfloat16)")

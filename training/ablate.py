@@ -21,18 +21,16 @@ from training.ablate_plan import REAL, named_ablations
 from training.ablate_report import print_results, write_results
 from training.ablate_run import check_parts, run_study
 from training.ablate_study import open_study
+from training.costs import spoken
 from training.drives import check_real
 
-_HOUR = 3600
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command(
-    epilog="Examples:\n\n"
+_EXAMPLES = (
+    "Examples:\n\n"
     "python -m training.ablate fusion --recipe nano --check\n\n"
     "python -m training.ablate tiles --recipe nano --seeds 3 --real lingoqa_camvid"
 )
+
+
 def main(
     ablation: Annotated[
         str, typer.Argument(help=f"{', '.join(named_ablations())}, or a YAML file of your own.")
@@ -74,9 +72,7 @@ def main(
     out.print(
         f"{study.ablation.title}: {len(study.ablation.variants)} variants x {seeds} seeds, "
         f"{len(models)} models; {len(left)} of {len(stages)} stages are to be trained, "
-        f"{sum(stage.recipe.steps or 0 for stage in left)} steps",
-        highlight=False,
-        markup=False,
+        f"{sum(stage.recipe.steps or 0 for stage in left)} steps"
     )
     if rehearse or check:
         _print_costs(estimate(study, ablation, recipe))
@@ -86,7 +82,7 @@ def main(
     # Written after every model, so that a look at it need not wait for the last.
     results = run_study(study, real, lambda so_far: write_results(study, so_far, command))
     print_results(study, results, out)
-    out.print(f"results.csv, results.json, table.md and plot.png in {out_dir / study.name}", highlight=False)
+    out.print(f"results.csv, results.json, table.md and plot.png in {out_dir / study.name}")
 
 
 def _print_costs(costs: list[Cost]) -> None:
@@ -94,15 +90,10 @@ def _print_costs(costs: list[Cost]) -> None:
         out.print("everything is there")
         return
     for cost in costs:
-        out.print(f"  {cost.what}: about {_spoken(cost.seconds)}", highlight=False, markup=False)
+        out.print(f"  {cost.what}: about {spoken(cost.seconds)}")
     total = sum(cost.seconds for cost in costs)
-    out.print(f"about {_spoken(total)} on this machine, from three steps of every variant", highlight=False)
-
-
-def _spoken(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"{minutes} minutes" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} hours"
+    out.print(f"about {spoken(total)} on this machine, from three steps of every variant")
 
 
 if __name__ == "__main__":
-    run_command(app, "python -m training.ablate")
+    run_command(main, "python -m training.ablate", _EXAMPLES)

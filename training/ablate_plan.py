@@ -41,7 +41,7 @@ class Drawn(_Strict):
 
     def folder(self, name: str) -> str:
         """Its own: drives drawn in another way are another set."""
-        return f"{name}-{short(self.model_dump())}"
+        return f"{name}-{fingerprint(self.model_dump())}"
 
 
 class Plan(_Strict):
@@ -99,12 +99,12 @@ def named_ablations() -> list[str]:
     return sorted(path.stem for path in ABLATIONS.glob("*.yaml") if path.stem != "nano")
 
 
-def placed(data: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
-    """Sources with `place` for their roots."""
-    return [{**source, "root": place(source["root"], plan)} for source in data]
+def with_drawn_roots(data: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+    """Sources with the folders of drawn drives for their roots, as `drawn_root` has them."""
+    return [{**source, "root": drawn_root(source["root"], plan)} for source in data]
 
 
-def place(root: str, plan: Plan) -> str:
+def drawn_root(root: str, plan: Plan) -> str:
     """Where data/NAME lies, from the output folder; any other path stays what it is."""
     first, *rest = PurePosixPath(root).parts
     if first == DATA and rest and rest[0] in plan.draw:
@@ -112,8 +112,9 @@ def place(root: str, plan: Plan) -> str:
     return root
 
 
-def under(out: Path, place: str) -> Path:
-    return out / place if place.startswith(f"{DATA}/") else Path(place)
+def resolve_root(out: Path, root: str) -> Path:
+    """Where a root is: data/NAME in the output folder, any other path as it is."""
+    return out / root if root.startswith(f"{DATA}/") else Path(root)
 
 
 def for_data(plan: Plan, real: str | None) -> Plan:
@@ -141,7 +142,8 @@ def for_data(plan: Plan, real: str | None) -> Plan:
     )
 
 
-def budgeted(plan: Plan, steps: int | None, clips: int | None) -> Plan:
+def with_budget(plan: Plan, steps: int | None, clips: int | None) -> Plan:
+    """The plan with so many steps over all its stages, and no more clips of any drives; None leaves them."""
     draw = {
         name: drawn.model_copy(update={"clips": min(drawn.clips, clips or drawn.clips)})
         for name, drawn in plan.draw.items()
@@ -156,11 +158,19 @@ def budgeted(plan: Plan, steps: int | None, clips: int | None) -> Plan:
     return plan.model_copy(update={"draw": draw, "stages": stages})
 
 
-def changed(plan: Plan, changes: dict[str, Any], where: Path) -> Plan:
+def apply_changes(plan: Plan, changes: dict[str, Any], where: Path) -> Plan:
+    """The plan with changes merged into it.
+
+    Args:
+        where: the file that has them, for the message.
+
+    Raises:
+        InputError: they do not fit, or give no plan.
+    """
     try:
         return Plan(**merge(plan.model_dump(), changes))
     except (ValidationError, ValueError) as error:
-        raise InputError(f"{where}: {fault(error, Plan)}") from None
+        raise InputError(f"{where}: {explain(error, Plan)}") from None
 
 
 def merge(value: Any, changes: Any) -> Any:
@@ -179,7 +189,7 @@ def merge(value: Any, changes: Any) -> Any:
     return [element for element in elements if element is not None]
 
 
-def read(name: str, kind: type[_Kind], shipped: Sequence[str]) -> tuple[Path, _Kind]:
+def read_shipped(name: str, kind: type[_Kind], shipped: Sequence[str]) -> tuple[Path, _Kind]:
     """A YAML file, or the one that ships by this name, and where it is.
 
     Raises:
@@ -191,7 +201,7 @@ def read(name: str, kind: type[_Kind], shipped: Sequence[str]) -> tuple[Path, _K
     return path, read_yaml(path, kind, "a plan" if kind is Plan else "an ablation")
 
 
-def fault(error: Exception, kind: type[BaseModel]) -> str:
+def explain(error: Exception, kind: type[BaseModel]) -> str:
     """What is wrong with changes that gave no `kind`."""
     if isinstance(error, ValidationError):
         location, message = first_problem(error, kind)
@@ -199,7 +209,8 @@ def fault(error: Exception, kind: type[BaseModel]) -> str:
     return one_line(error)
 
 
-def short(value: Any) -> str:
+def fingerprint(value: Any) -> str:
+    """Ten letters for a value of YAML: another value has others."""
     return hashlib.blake2s(json.dumps(_text_keys(value), sort_keys=True).encode()).hexdigest()[:10]
 
 

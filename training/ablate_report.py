@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -10,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from leo_drive.evaluation.bootstrap import paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows
+from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import read_table
+from leo_drive.files import replacing
 from leo_drive.terminal import print_table
 from training.ablate_run import Result
 from training.ablate_study import Study
@@ -97,7 +97,6 @@ def write_results(study: Study, results: Sequence[Result], command: str) -> Path
     rows = summary(results)
     kept = [{k: v for k, v in result.items() if k != "answers"} for result in results]
     flat = [{k: v for k, v in result.items() if k != "kinds"} for result in kept]
-    pd.DataFrame(flat).to_csv(folder / "results.csv", index=False)
     stages = [stage.recipe.model_dump(mode="json", exclude_defaults=True) for stage in study.trials[0].stages]
     report = {
         "ablation": study.name,
@@ -110,9 +109,14 @@ def write_results(study: Study, results: Sequence[Result], command: str) -> Path
         "variants": [variant.model_dump() for variant in study.ablation.variants],
         "first_trial": stages,
     }
-    (folder / "results.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(_markdown(study, rows, command), encoding="utf-8")
-    plot_results(study, results, folder / "plot.png")
+    # Each is whole at every moment: they are written after every model, and looked at meanwhile.
+    with replacing(folder / "results.csv") as unfinished:
+        pd.DataFrame(flat).to_csv(unfinished, index=False)
+    write_json(folder / "results.json", report)
+    with replacing(folder / "table.md") as unfinished:
+        unfinished.write_text(_markdown(study, rows, command), encoding="utf-8")
+    with replacing(folder / "plot.png") as unfinished:
+        plot_results(study, results, unfinished)
     return folder
 
 
@@ -124,14 +128,14 @@ def print_results(study: Study, results: Sequence[Result], console: Console) -> 
             "variant", "seeds", "balanced accuracy", "gain over blind", "difference", "tokens a tile"
         )
         for row in (r for r in rows if r["part"] == part):
-            table.add_row(escape(row["variant"]), *_cells(row))
-        console.print(f"{study.ablation.title}, {part} drives", highlight=False)
+            table.add_row(row["variant"], *_cells(row))
+        console.print(f"{study.ablation.title}, {part} drives")
         print_table(table, console)
-    console.print(f"paper: {study.ablation.paper}", highlight=False, markup=False)
+    console.print(f"paper: {study.ablation.paper}")
 
 
 def plot_results(study: Study, results: Sequence[Result], path: Path) -> None:
-    """Every model a dot, every variant's mean a line, its blind score a cross; a panel a part."""
+    """A PNG: every model a dot, every variant's mean a line, its blind score a cross; a panel a part."""
     from matplotlib.figure import Figure
 
     parts = list(dict.fromkeys(r["part"] for r in results))
@@ -150,7 +154,7 @@ def plot_results(study: Study, results: Sequence[Result], path: Path) -> None:
         axes.grid(alpha=0.3)
     panels[0].invert_yaxis()
     figure.suptitle(_literal(study.ablation.title))
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, format="png")
 
 
 def _literal(text: str) -> str:

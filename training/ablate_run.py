@@ -21,7 +21,7 @@ from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import PARTIAL, kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
-from leo_drive.files import replacing_folder, writable_folder
+from leo_drive.files import replacing, replacing_folder, writable_folder
 from leo_drive.inference import load
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
@@ -104,7 +104,7 @@ def make(study: Study, trial: Trial, where: str) -> None:
             with alone(stage.recipe.output):
                 if stage.finished:
                     continue
-                out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps", highlight=False, markup=False)
+                out.print(f"{where}: {stage.name}, {stage.recipe.steps} steps")
                 train(stage.recipe)
                 # What only a stopped run needs would fill the disk.
                 shutil.rmtree(stage.recipe.output / "checkpoints")
@@ -145,7 +145,7 @@ def measure(trial: Trial, part: str, where: str) -> Result:
     path = folder / "result.json"
     with alone(folder):
         if not path.is_file():
-            out.print(f"{where}: measuring on {part}", highlight=False, markup=False)
+            out.print(f"{where}: measuring on {part}")
             write_json(path, _measured(trial, root, writable_folder(folder)))
     read = json.loads(path.read_text(encoding="utf-8"))
     return {"variant": trial.variant, "seed": trial.seed, "part": part, "answers": str(folder), **read}
@@ -165,7 +165,8 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
         tables = {name: question_table(examples, said) for name, said in answers.items()}
         closed, blind = (score_table(tables[name]) for name in shown)
         assert closed is not None and blind is not None  # see _closed_examples
-        (folder / QUESTIONS).write_text(to_csv(tables["seeing"]), encoding="utf-8")
+        with replacing(folder / QUESTIONS) as unfinished:
+            unfinished.write_text(to_csv(tables["seeing"]), encoding="utf-8")
     return {
         "questions": closed["questions"],
         "accuracy": closed["accuracy"],

@@ -22,17 +22,17 @@ from leo_drive.model.config import BranchConfig
 from training.ablate_plan import (
     Ablation,
     Plan,
-    budgeted,
-    changed,
-    fault,
+    apply_changes,
+    drawn_root,
+    explain,
+    fingerprint,
     for_data,
     merge,
     named_ablations,
-    place,
-    placed,
-    read,
-    short,
-    under,
+    read_shipped,
+    resolve_root,
+    with_budget,
+    with_drawn_roots,
 )
 from training.new_model import NEW_MODELS
 from training.recipe import Recipe
@@ -153,13 +153,13 @@ def open_study(
     Raises:
         InputError: a file is missing or wrong, or a variant cannot be built.
     """
-    where, found = read(ablation, Ablation, named_ablations())
-    _, base = read(recipe, Plan, ["nano"])
+    where, found = read_shipped(ablation, Ablation, named_ablations())
+    _, base = read_shipped(recipe, Plan, ["nano"])
     if base.model not in NEW_MODELS:
         raise InputError(f"{recipe}: model {base.model} is not one of {', '.join(NEW_MODELS)}")
 
     def planned(changes: dict[str, Any]) -> Plan:
-        return budgeted(for_data(changed(base, changes, where), real), steps, clips)
+        return with_budget(for_data(apply_changes(base, changes, where), real), steps, clips)
 
     common = planned(found.common)
     for variant in found.variants:
@@ -176,7 +176,7 @@ def open_study(
                 _check(plan, common, new)
                 trials.append(_trial(variant.name, seed, plan, common, out))
             except (ValidationError, ValueError, TypeError) as error:
-                raise InputError(f"{where}: {variant.name}: {fault(error, Recipe)}") from None
+                raise InputError(f"{where}: {variant.name}: {explain(error, Recipe)}") from None
     return Study(where.stem, found, common, out, real, tuple(trials))
 
 
@@ -219,10 +219,12 @@ def _check(plan: Plan, common: Plan, new: LeoConfig) -> None:
 
 
 def _trial(variant: str, seed: int, plan: Plan, common: Plan, out: Path) -> Trial:
-    sources = [source for stage in common.stages.values() for source in placed(stage["data"], common)]
+    sources = [
+        source for stage in common.stages.values() for source in with_drawn_roots(stage["data"], common)
+    ]
     texts = [{k: v for k, v in source.items() if k not in _NO_TEXT} for source in sources]
     lines: list[Line] = []
-    key = short([plan.model, seed, texts])
+    key = fingerprint([plan.model, seed, texts])
     if plan.pretraining:
         line, key = _line(plan.pretraining, common, None, key, seed, out)
         lines.append(line)
@@ -230,8 +232,8 @@ def _trial(variant: str, seed: int, plan: Plan, common: Plan, out: Path) -> Tria
     lines.append(line)
     parts = {}
     for name, root in plan.evaluate.items():
-        there = place(root, plan)
-        parts[name] = (under(out, there), out / "evaluations" / f"{name}-{short([key, there])}")
+        there = drawn_root(root, plan)
+        parts[name] = (resolve_root(out, there), out / "evaluations" / f"{name}-{fingerprint([key, there])}")
     return Trial(variant, seed, tuple(lines), parts, _vision_cache(plan, seed, out))
 
 
@@ -243,7 +245,7 @@ def _line(
     Args:
         key: of all that what came before it depends on.
     """
-    key = short([key, plan.config, plan.encoders and _given(plan.encoders)[1]])
+    key = fingerprint([key, plan.config, plan.encoders and _given(plan.encoders)[1]])
     start = out / "models" / f"start-{key}"
     done: list[Stage] = []
     for name, stage in stages.items():
@@ -253,7 +255,7 @@ def _line(
         if recipe.steps is None:
             raise ValueError(f"stages.{name}: give steps, which are the budget")
         matters = recipe.model_dump(mode="json", exclude=_NO_MATTER)
-        key = short([key, {**matters, "data": placed(stage["data"], plan)}])
+        key = fingerprint([key, {**matters, "data": with_drawn_roots(stage["data"], plan)}])
         there = _recipe_there(recipe, out / "models" / f"{name}-{key}", _vision_cache(plan, seed, out))
         done.append(Stage(name, there))
     return Line(start, plan.config, plan.encoders, language_model, tuple(done)), key
@@ -288,5 +290,8 @@ def _recipe_there(recipe: Recipe, output: Path, cache: Path) -> Recipe:
 
 def _stage(stage: dict[str, Any], plan: Plan, out: Path) -> dict[str, Any]:
     """A stage's values with its data in their places."""
-    sources = [{**source, "root": under(out, source["root"])} for source in placed(stage["data"], plan)]
+    sources = [
+        {**source, "root": resolve_root(out, source["root"])}
+        for source in with_drawn_roots(stage["data"], plan)
+    ]
     return {**copy.deepcopy(stage), "data": sources}

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from transformers import TrainerState
 
+from leo_drive.files import replacing
 from training.recipe import DataSource, Recipe
 from training.records import history
 from training.sources import card_of
@@ -41,12 +42,10 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
     ):
         if name in table and table[name].notna().any():
             lines.append(f"- {what}: {table[name].dropna().iloc[-1]:.4f}")
-    if "eval_loss" in table:
-        best = table.loc[table.eval_loss.idxmin()]
-        lines.append(
-            f"- loss on held-out data, the checkpoint that was kept (step {best.step:.0f}): "
-            f"{best.eval_loss:.4f}"
-        )
+    if state.best_model_checkpoint is not None:
+        step = int(state.best_model_checkpoint.rpartition("-")[2])
+        loss = float(table.eval_loss[table.step == step].iloc[0])
+        lines.append(f"- loss on held-out data, the checkpoint that was kept (step {step}): {loss:.4f}")
     lines += [
         "",
         "How well it answers was not measured by training. Measure it with",
@@ -60,7 +59,8 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
         "```",
         "",
     ]
-    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    with replacing(folder / "README.md") as unfinished:
+        unfinished.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _source(source: DataSource) -> str:

@@ -16,7 +16,6 @@ from PIL import Image
 from leo_drive.data.example import Example, Picture, QuestionAnswer
 from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
-from leo_drive.model.processor import Prompt
 from leo_drive.model.tiling import tile_count
 from training.augment import recolour
 from training.packing import Packed, Turns, collate, pack
@@ -107,23 +106,27 @@ class QuestionClips:
             for picture in example.pictures
         ]
 
-    def token_counts(self, index: int) -> tuple[int, list[int]]:
-        """Of the prefix, and of the longest conversations after it that one draw may have, longest first."""
+    def token_counts(self, index: int, tiles: Sequence[int]) -> tuple[int, list[int]]:
+        """Of the prefix, and of the longest conversations after it that one draw may have, longest first.
+
+        Args:
+            tiles: of every picture, see `tile_counts`.
+        """
         example, conversations = self.items[index]
-        tiles = self.tile_counts(example)
-        prefix, own = self._counted(example, conversations, tiles)
+        text, own = self._counted(example, conversations)
+        prefix = text + sum(tiles) * self.processor.leo.tokens_per_tile
         longest = np.argsort(own)[::-1][: self.max_questions]
         if not self.follow_ups:
             return prefix, [own[i] for i in longest]
         whole = 1 + self.follow_ups
         runs = [longest[i : i + whole] for i in range(0, len(longest), whole)]
-        return self._counted(example, [_joined(conversations[i] for i in run) for run in runs], tiles)
+        _, joined = self._counted(example, [_joined(conversations[i] for i in run) for run in runs])
+        return prefix, joined
 
-    def _counted(
-        self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
-    ) -> tuple[int, list[int]]:
-        read = self._turns(example, conversations, tiles)
-        return len(read[0][0].prefix), [sum(len(ids) for turn in turns for ids in turn) for _, turns in read]
+    def _counted(self, example: Example, conversations: Sequence[Conversation]) -> tuple[int, list[int]]:
+        """Tokens of the prefix without tiles, and of each conversation after it."""
+        prefix, read = self._turns(example, conversations)
+        return len(prefix), [sum(len(ids) for turn in turns for ids in turn) for turns in read]
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """The example with some of its conversations."""
@@ -183,8 +186,8 @@ class QuestionClips:
         return runs
 
     def _pack(self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]) -> Packed:
-        read = self._turns(example, conversations, tiles)
-        packed = pack(read[0][0].prefix, [turns for _, turns in read])
+        prefix, read = self._turns(example, conversations)
+        packed = pack(self.processor.with_tiles(prefix, tiles), read)
         if (longest := int(packed.position_ids.max()) + 1) > self.processor.leo.context_length:
             raise InputError(
                 f"{self.source.root}, {example.example_id}: {sum(tiles)} tiles and the longest question take "
@@ -194,14 +197,15 @@ class QuestionClips:
         return packed
 
     def _turns(
-        self, example: Example, conversations: Sequence[Conversation], tiles: Sequence[int]
-    ) -> list[tuple[Prompt, Turns]]:
+        self, example: Example, conversations: Sequence[Conversation]
+    ) -> tuple[Sequence[int], list[Turns]]:
+        """The prefix of all conversations, with no tiles in its frames yet, and what follows it in each."""
         plain = self.processor.as_plain_text
         try:
-            return [
+            read = [
                 self.processor.turns(
                     [(plain(qa.question), plain(qa.answer)) for qa in turns],
-                    tiles,
+                    [0] * len(example.pictures),
                     example.names,
                     example.system and plain(example.system),
                 )
@@ -209,6 +213,7 @@ class QuestionClips:
             ]
         except InputError as error:
             raise InputError(f"{self.source.root}, {example.example_id}: {error}") from None
+        return read[0][0].prefix, [turns for _, turns in read]
 
     def _see_to_one_tile_a_frame(self) -> None:
         """A label map lies over a frame's only tile.

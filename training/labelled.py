@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
+from leo_drive.data.example import Example
 from leo_drive.data.synthetic.labels import COARSE, CYCLIST, FENCE, PEDESTRIAN, SIGN, VEHICLE
 from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
@@ -21,14 +24,23 @@ MOVABLE = (SIGN, FENCE, VEHICLE, PEDESTRIAN, CYCLIST)
 class LabelledFrames:
     """Every picture of a source that questions are asked about, each once.
 
+    Args:
+        examples: in place of all of the source's.
+
     Raises:
         InputError: it shows none.
     """
 
-    def __init__(self, source: DataSource, processor: LeoProcessor, augmentation: Augmentation) -> None:
+    def __init__(
+        self,
+        source: DataSource,
+        processor: LeoProcessor,
+        augmentation: Augmentation,
+        examples: Sequence[Example] | None = None,
+    ) -> None:
         self.source, self.processor, self.augmentation = source, processor, augmentation
         self.coarse = source.label_classes == "coarse"
-        self.examples = read_source(source, labels=True)
+        self.examples = read_source(source, labels=True) if examples is None else list(examples)
         self.pairs = list(
             dict.fromkeys(
                 pair

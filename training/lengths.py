@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leo_drive.errors import InputError
 from leo_drive.terminal import progress
 from training.data import QuestionClips
 from training.recipe import Recipe
@@ -23,6 +24,8 @@ class Lengths:
         passes: of every item, (items,).
         tiles: of every item, (items,).
         frames: the fewest and the most of an item.
+        unread: what is wrong with pictures whose size cannot be read; their items are not counted.
+        unasked: what is wrong with questions that cannot be asked; nor are theirs.
     """
 
     alone: np.ndarray
@@ -30,6 +33,8 @@ class Lengths:
     passes: np.ndarray
     tiles: np.ndarray
     frames: tuple[int, int]
+    unread: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
 
     @property
     def longest_alone(self) -> int:
@@ -47,30 +52,39 @@ class Lengths:
         return f"{said}; use fewer frames or max_tiles"
 
 
-def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengths | None:
+def measure(clips: QuestionClips, process: int = 0, processes: int = 1) -> Lengths:
     """Count every item's tokens; of its pictures only the sizes are read.
 
     Args:
-        process, processes: whose share of the items, of how many; None where that is nothing.
-
-    Raises:
-        InputError: a picture's size cannot be read.
+        process, processes: whose share of the items, of how many.
     """
     root = clips.source.root
     numbers: Sequence[int] = range(process, len(clips), processes)
     passes, tiles, frames, alone, longest = [], [], [], [], ""
     most = 0
+    # Once each: an example with many conversations is several items.
+    unread: dict[str, None] = {}
+    unasked: dict[str, None] = {}
     with progress(f"counting tokens of {root}") as update:
         for done, i in enumerate(numbers, start=1):
+            update(done, len(numbers))
             example, _ = clips.items[i]
-            prefix, own = clips.token_counts(i)
+            try:
+                of_pictures = clips.tile_counts(example)
+            except InputError as error:
+                unread[str(error)] = None
+                continue
+            try:
+                prefix, own = clips.token_counts(i, of_pictures)
+            except InputError as error:
+                unasked[str(error)] = None
+                continue
+            if prefix + own[0] > most:
+                most, longest = prefix + own[0], f"{root}, {example.example_id}"
             passes.append(prefix + sum(own))
-            tiles.append(sum(clips.tile_counts(example)))
+            tiles.append(sum(of_pictures))
             frames.append(len(example.pictures))
             alone.append(prefix + own[0])
-            if alone[-1] > most:
-                most, longest = alone[-1], f"{root}, {example.example_id}"
-            update(done, len(numbers))
-    if not passes:
-        return None
-    return Lengths(np.array(alone), longest, np.array(passes), np.array(tiles), (min(frames), max(frames)))
+    ends = (min(frames, default=0), max(frames, default=0))
+    counted = (np.array(alone, int), longest, np.array(passes, int), np.array(tiles, int))
+    return Lengths(*counted, ends, tuple(unread), tuple(unasked))

@@ -24,11 +24,11 @@ from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.evaluation.report import print_report
 from leo_drive.files import writable_folder
 from leo_drive.inference import load
-from leo_drive.inference.load import ASSETS
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
+from leo_drive.models import ASSETS
 from leo_drive.terminal import named_path, out, progress, run_command
 from training.drives import check_real, draw, split_real
-from training.recipe import Recipe, read_recipe
+from training.recipe import DataSource, Recipe, read_recipe
 from training.train import train
 from training.variants import COPIES, write_variants
 
@@ -46,6 +46,7 @@ class Amounts:
         clips: generated clips of five frames for stage 2.
         copies: changed copies of each real clip.
         unseen: generated clips to measure on.
+        validation: generated clips to choose checkpoints by.
         calibration: further generated clips to fit confidence on; 0 leaves it as it is.
         steps: of each stage; None for the recipes' own.
         answer_tokens: most of an answer where the model is measured.
@@ -55,13 +56,16 @@ class Amounts:
     clips: int = 4000
     copies: int = COPIES
     unseen: int = 300
+    validation: int = 80
     calibration: int = 80
     steps: int | None = None
     answer_tokens: int = MAX_NEW_TOKENS
 
 
 # What three steps teach answers nothing rightly and never ends, so there is no confidence to fit.
-REHEARSAL = Amounts(single=64, clips=16, copies=1, unseen=4, calibration=0, steps=3, answer_tokens=8)
+REHEARSAL = Amounts(
+    single=64, clips=16, copies=1, unseen=4, validation=4, calibration=0, steps=3, answer_tokens=8
+)
 
 
 def stage_recipe(name: str, runs: Path, real: bool, steps: int | None) -> Recipe:
@@ -71,11 +75,15 @@ def stage_recipe(name: str, runs: Path, real: bool, steps: int | None) -> Recipe
     def moved(path: Path) -> Path:
         return runs / path.relative_to(RUNS) if path.is_relative_to(RUNS) else path
 
-    sources = [source.model_copy(update={"root": moved(source.root)}) for source in recipe.data]
+    def sources(own: tuple[DataSource, ...]) -> tuple[DataSource, ...]:
+        there = [source.model_copy(update={"root": moved(source.root)}) for source in own]
+        return tuple(s for s in there if real or not s.root.is_relative_to(runs / "data/real"))
+
     return recipe.model_copy(
         update={
             "model": str(moved(Path(recipe.model))),
-            "data": tuple(s for s in sources if real or not s.root.is_relative_to(runs / "data/real")),
+            "data": sources(recipe.data),
+            "validation": sources(recipe.validation),
             "output": moved(recipe.output),
             "vision_cache": recipe.vision_cache and moved(recipe.vision_cache),
             "steps": steps or recipe.steps,
@@ -98,7 +106,7 @@ def fit_confidence(model: Path, part: Path, folder: Path) -> None:
     try:
         store_temperature(model, report)
     except LeoDriveError as error:  # where none helps; the model is no worse for it
-        out.print(str(error), highlight=False, markup=False)
+        out.print(str(error))
 
 
 def main(
@@ -124,6 +132,7 @@ def main(
     set_seed(0)
     draw(data / "single", amounts.single, frames=1, labels=True)
     draw(data / "clips", amounts.clips, frames=5)
+    draw(data / "validation", amounts.validation, frames=5, labels=True, seed=2028)
     draw(data / "val", amounts.unseen, frames=5, split="val")
     if amounts.calibration:
         draw(data / "calibration", amounts.calibration, frames=5, split="val", seed=2027)
@@ -147,7 +156,7 @@ def main(
     if real is not None and held_out:
         measure(shipped, data / "real/val", runs / "report_real", amounts.answer_tokens)
     if rehearse:
-        out.print(f"rehearsed in {runs}; nothing is installed", highlight=False)
+        out.print(f"rehearsed in {runs}; nothing is installed")
     elif install:
         for file in shipped.iterdir():
             if file.name != "README.md":  # of the fitted confidence alone

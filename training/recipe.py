@@ -7,8 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from leo_drive.data.readers import READERS
+from leo_drive.errors import nearest
 from leo_drive.yaml_files import read_yaml
 
+CATALOGUE = Path("datasets")
+"""Where cards of data sets lie."""
 Part = Literal["branches", "projectors", "language_model"]
 
 
@@ -67,6 +71,21 @@ class DataSource(_Strict):
     without_kinds: tuple[str, ...] = ()
     labels: str | None = None
     label_classes: Literal["fine", "coarse"] = "fine"
+
+    @field_validator("format")
+    @classmethod
+    def _has_a_reader(cls, value: str) -> str:
+        if value not in READERS:
+            raise ValueError(f"{value!r:.60} is unknown; {nearest(value, READERS)}")
+        return value
+
+    @field_validator("dataset")
+    @classmethod
+    def _has_a_card(cls, value: str | None) -> str | None:
+        if value is not None and not (CATALOGUE / value).is_dir():
+            known = [path.parent.name for path in sorted(CATALOGUE.glob("*/card.yaml"))]
+            raise ValueError(f"{value}: no such data set in {CATALOGUE}/; {nearest(value, known)}")
+        return value
 
     @model_validator(mode="after")
     def _share_is_one(self) -> DataSource:
@@ -196,7 +215,7 @@ class Recipe(_Strict):
         deepspeed: a DeepSpeed configuration file, to do that with.
         save_steps, log_steps: optimizer steps between checkpoints, and between records.
         eval_steps: optimizer steps between validations, as many as `save_steps` unless told; `save_steps` are
-            a multiple of it, so that the best checkpoint is one that was kept.
+            a multiple of it. Whatever does best so far is kept, also between two `save_steps`.
         workers: processes that read data.
     """
 
@@ -235,6 +254,13 @@ class Recipe(_Strict):
     log_steps: int = Field(20, gt=0)
     workers: int = Field(1, ge=0)
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @field_validator("train")
+    @classmethod
+    def _each_once(cls, value: tuple[Part, ...]) -> tuple[Part, ...]:
+        if twice := [part for part in value if value.count(part) > 1]:
+            raise ValueError(f"{twice[0]} is given twice")
+        return value
 
     @field_validator("deepspeed")
     @classmethod
@@ -277,8 +303,8 @@ class Recipe(_Strict):
             raise ValueError("dense_weight learns from frames of one tile, but data has more max_tiles")
         if self.eval_steps and self.save_steps % self.eval_steps:
             raise ValueError(
-                f"save_steps {self.save_steps} is no multiple of eval_steps {self.eval_steps}: "
-                f"the best checkpoint may not have been kept"
+                f"save_steps {self.save_steps} is no multiple of eval_steps {self.eval_steps}; "
+                f"checkpoints are compared by their validation"
             )
         if self.batch_size % (self.micro_batch_size or self.batch_size):
             raise ValueError(

@@ -20,9 +20,10 @@ from leo_drive.files import replacing
 from leo_drive.inference import Leo
 from training.data import QuestionClips
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger("leo_drive")
 
-_SAMPLES = 12
+SAMPLES = 12
+"""Questions that are answered at each validation, at most."""
 
 
 class Records(TrainerCallback):
@@ -44,9 +45,9 @@ class Records(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # A record before every checkpoint, so that none is half before and half after it.
-        if state.global_step % int(args.save_steps) == 0:
-            control.should_log = True
+        # A record before every checkpoint, so that none is half before and half after it; the best one so far
+        # is kept after any validation.
+        control.should_log |= control.should_save or control.should_evaluate
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -64,7 +65,8 @@ class Records(TrainerCallback):
         for name, value in entry.items():
             if isinstance(value, int | float) and name not in ("step", "epoch"):
                 self.writer.add_scalar(name, value, state.global_step)
-        history(state).to_csv(self.output / "log.csv", index=False)
+        with replacing(self.output / "log.csv") as unfinished:
+            history(state).to_csv(unfinished, index=False)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -111,7 +113,7 @@ class SampleAnswers(TrainerCallback):
     def __init__(self, leo: Leo, data: QuestionClips, records: Records) -> None:
         self.leo, self.records, self.path = leo, records, records.output / "samples.csv"
         self.max_tiles = data.source.max_tiles
-        chosen = data.examples[:: max(1, len(data.examples) // _SAMPLES)][:_SAMPLES]
+        chosen = data.examples[:: max(1, len(data.examples) // SAMPLES)][:SAMPLES]
         self.asked = [
             # What begins a conversation: what follows up on it could not be answered without it.
             (e, e.conversations[i % len(e.conversations)][0])
@@ -151,5 +153,5 @@ class SampleAnswers(TrainerCallback):
             earlier = pd.read_csv(self.path, keep_default_na=False)
             return earlier[earlier["step"] < step]
         except (ValueError, KeyError, TypeError):
-            log.warning("%s: damaged; begun anew", self.path)
+            logger.warning("%s: damaged; begun anew", self.path)
             return pd.DataFrame()

@@ -24,7 +24,7 @@ def alone(path: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        out.print(f"waiting for another run that is making {path}", highlight=False, markup=False)
+        out.print(f"waiting for another run that is making {path}")
         lock.acquire()
     try:
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from zlib import crc32
 
 from leo_drive.data.catalogue import Card, read_card
@@ -12,9 +11,8 @@ from leo_drive.data.mirror import MIRRORED
 from leo_drive.data.readers import read_examples
 from leo_drive.data.synthetic import CHOICES, OPEN_KINDS
 from leo_drive.errors import InputError, nearest
-from training.recipe import DataSource
+from training.recipe import CATALOGUE, DataSource
 
-CATALOGUE = Path("datasets")
 LABELS, LABELS_FOLDER = "labels", "labels/train"
 """Readers' option for label maps, and the folder where nobody names one."""
 KINDS = {*CHOICES, *OPEN_KINDS}
@@ -65,20 +63,8 @@ def _part(source: DataSource, card: Card) -> str:
 
 
 def card_of(source: DataSource) -> Card | None:
-    """The card of the data set that a source names, if it names one.
-
-    Raises:
-        InputError: there is no such data set.
-    """
-    if source.dataset is None:
-        return None
-    card = CATALOGUE / source.dataset
-    if not card.is_dir():
-        known = [path.parent.name for path in sorted(CATALOGUE.glob("*/card.yaml"))]
-        raise InputError(
-            f"{source.dataset}: no such data set in {CATALOGUE}/; {nearest(source.dataset, known)}"
-        )
-    return read_card(card)
+    """The card of the data set that a source names, if it names one."""
+    return None if source.dataset is None else read_card(CATALOGUE / source.dataset)
 
 
 def _is_in(example: Example, share: tuple[float, float]) -> bool:

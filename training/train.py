@@ -24,7 +24,8 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainingArguments, set_seed
 
 from leo_drive.data.check import check_examples
-from leo_drive.errors import InputError, LeoDriveError
+from leo_drive.data.example import Example
+from leo_drive.errors import InputError, LeoDriveError, some
 from leo_drive.evaluation.partial import weights_hash
 from leo_drive.evaluation.table import fingerprint
 from leo_drive.files import locked, writable_folder
@@ -52,15 +53,21 @@ def open_sources(
     processor: LeoProcessor,
     cache: VisionCache | None = None,
     held_out: bool = False,
+    read: Sequence[Sequence[Example] | None] | None = None,
 ) -> list[LabelledFrames] | list[QuestionClips]:
     """A recipe's data: clips with questions, or with `answer_weight` 0 pictures with label maps alone.
 
     Args:
         held_out: as they are: pictures are not changed, and no question follows up on another.
+        read: the sources' examples, where they have been read.
     """
     augmentation = Augmentation() if held_out else recipe.augmentation
+    examples = read or [None] * len(sources)
     if not recipe.answer_weight:
-        return [LabelledFrames(source, processor, augmentation) for source in sources]
+        return [
+            LabelledFrames(source, processor, augmentation, own)
+            for source, own in zip(sources, examples, strict=True)
+        ]
     dense = recipe.dense_weight > 0
     return [
         QuestionClips(
@@ -72,8 +79,9 @@ def open_sources(
             dense=dense,
             augmentation=augmentation,
             cache=cache,
+            examples=own,
         )
-        for source in sources
+        for source, own in zip(sources, examples, strict=True)
     ]
 
 
@@ -94,8 +102,10 @@ def verify(
         report = check_examples(source.examples[share[0] :: share[1]])
         problems += [f"{source.source.root}: {line}" for line in report.lines()[1:]]
     for source in sources:
-        if not problems and isinstance(source, QuestionClips) and (lengths := measure(source, *share)):
-            problems += filter(None, [lengths.problem(recipe, context)])
+        if not problems and isinstance(source, QuestionClips):
+            lengths = measure(source, *share)
+            wrong = [*lengths.unread, *lengths.unasked]
+            problems += filter(None, [some(wrong, "; "), lengths.problem(recipe, context)])
     if problems:
         raise InputError("; ".join(problems))
     state.wait_for_everyone()
@@ -318,10 +328,6 @@ def _lighter(recipe: Recipe, processes: int) -> str:
     return f"out of memory with {clips} clips at once; {again}use fewer frames or max_tiles"
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
 def main(
     recipe: Annotated[Path, typer.Argument(parser=named_path, help="The recipe, a YAML file.")],
     check: Annotated[
@@ -335,8 +341,8 @@ def main(
 
         check_recipe(read_recipe(recipe))
         return
-    out.print(f"finished model: {train(read_recipe(recipe))}", highlight=False, markup=False)
+    out.print(f"finished model: {train(read_recipe(recipe))}")
 
 
 if __name__ == "__main__":
-    run_command(app, "python -m training.train")
+    run_command(main, "python -m training.train")

@@ -254,6 +254,12 @@ class LeoTrainer(Trainer):
                 f"output, or look at the data with --check"
             )
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        # Trainer gives back the best of those checkpoints that there are: of the best weights there is one.
+        is_best = super()._determine_best_metric(metrics, trial)
+        self.control.should_save |= is_best
+        return is_best
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         # A loss is finite before a step that ruins the weights, and they would be kept as the last good ones.
         if not all(p.isfinite().all() for p in model.parameters() if p.requires_grad):

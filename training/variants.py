@@ -154,7 +154,7 @@ def main(
 ) -> None:
     """Copy clips, changed, and ask what their label maps tell."""
     questions = write_variants(source, folder, copies, seed)
-    out.print(f"{folder}: {questions} questions", highlight=False, markup=False)
+    out.print(f"{folder}: {questions} questions")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """--check: everything that is wrong is found before a step is taken, and what training would take is told."""
 
+import re
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
 from tests.model.tiny import tiny_leo
+from training import costs
 from training.check import check_recipe
 from training.recipe import read_recipe
 from training.start import start_model
@@ -72,6 +74,53 @@ def test_missing_and_damaged_pictures_are_listed_together(recipe_file, capsys, d
     message = str(error.value)
     assert "2 pictures missing" in message and "1 pictures damaged" in message
     assert "1 label maps missing" in message and str(pictures[2]) in message and "\n" not in message
+
+
+def test_one_source_that_is_wrong_hides_nothing_of_the_others(recipe_file, capsys, drives, tmp_path):
+    broken, gone = tmp_path / "broken", [tmp_path / "gone", tmp_path / "gone too"]
+    shutil.copytree(drives, broken)
+    lost = sorted(broken.glob("images/train/*/*.jpg"))[:24]
+    for path in lost:
+        path.unlink()
+    data = [{"root": str(root), "frames": 1} for root in (gone[0], drives)]
+    held_out = [{"root": str(gone[1])}, {"root": str(broken), "frames": 5}]
+    path = recipe_file(data=data, validation=held_out)
+    with pytest.raises(InputError) as error:
+        check_recipe(read_recipe(path))
+    told = str(error.value)
+    assert all(f"{root}: " in told for root in gone) and "24 pictures missing" in told and "\n" not in told
+    shown = capsys.readouterr().out
+    whole = tmp_path / "run" / "check.txt"
+    assert whole.read_text().splitlines() == [f"pictures missing: {path}" for path in lost]
+    assert [str(path) in shown for path in lost] == [True] * 20 + [False] * 4
+    assert f"and 4 more; {whole} lists them all" in shown
+    # Of what can be read, lengths and costs are told.
+    assert f"{drives}: 1 frames" in shown and f"{broken}: 5 frames" in shown and "4 steps of 2" in shown
+    with pytest.raises(InputError, match=r"10 pictures missing.*; model mano: neither"):
+        data = [{"root": str(broken), "frames": 5, "share": [0, 0.4]}]
+        check_recipe(read_recipe(recipe_file(data=data, model="mano")))
+
+
+def test_the_time_of_validations_is_counted(recipe_file, capsys, drives, monkeypatch):
+    monkeypatch.setattr(costs, "_device_flops", lambda: 1e7)
+    held_out = {"validation": [{"root": str(drives), "frames": 1}], "save_steps": 4}
+
+    def minutes(**changes) -> tuple[int, int]:
+        told = re.search(r"about (\d+) minutes? on one device.*?(?:validation (\d+)|;)", checked(**changes))
+        return int(told[1]), int(told[2] or 0)
+
+    def checked(**changes) -> str:
+        check_recipe(read_recipe(recipe_file(**changes)))
+        return capsys.readouterr().out
+
+    (alone, none), (once, one), (often, four) = (
+        minutes(),
+        minutes(**held_out),
+        minutes(**held_out, eval_steps=1),
+    )
+    assert none == 0 and one > 0 and four == pytest.approx(4 * one, abs=4)
+    assert once == pytest.approx(alone + one, abs=2) and often == pytest.approx(alone + four, abs=2)
+    assert costs.spoken(1) == costs.spoken(80) == "1 minute" and costs.spoken(7260) == "2.0 hours"
 
 
 def test_a_sample_that_does_not_fit_is_found_before_any_step(recipe_file, drives):

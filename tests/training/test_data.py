@@ -148,7 +148,8 @@ def test_follow_ups_put_conversations_behind_one_another(drives, model):
     counted = set()
     for index in range(len(clips)):
         _, conversations = clips.items[index]
-        prefix, own = clips.token_counts(index)
+        tiles = clips.tile_counts(clips.items[index][0])
+        prefix, own = clips.token_counts(index, tiles)
         for draw in range(20):
             packed = clips.sample(index, np.random.default_rng(draw)).packed
             runs = packed.group.bincount()[1:].tolist()
@@ -156,7 +157,7 @@ def test_follow_ups_put_conversations_behind_one_another(drives, model):
             assert answers == min(6, len(conversations)) and len(runs) <= answers <= 3 * len(runs)
             assert max(runs) <= own[0] and len(packed.input_ids) <= prefix + sum(own)
             counted.add(len(runs))
-        assert own[0] > alone.token_counts(index)[1][0]
+        assert own[0] > alone.token_counts(index, tiles)[1][0]
     assert len(counted) >= 3
 
 
@@ -174,6 +175,40 @@ def test_a_follow_up_is_read_as_the_model_is_asked_it(drives, model):
     prompt = processor.prompt(asked[second], [1], [(asked[first], first)])
     ids = [*prompt.prefix, *prompt.question]
     assert packed.input_ids[: len(ids)].tolist() == ids
+
+
+class Listening:
+    """A tokenizer that counts the characters it is given."""
+
+    def __init__(self, tokenizer) -> None:
+        self.tokenizer, self.characters = tokenizer, 0
+
+    def __call__(self, text, **options):
+        self.characters += len(text)
+        return self.tokenizer(text, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.tokenizer, name)
+
+
+def test_tiles_are_no_work_for_the_tokenizer_and_have_the_ids_of_their_text(drives, model, monkeypatch):
+    _, processor = model
+    clips = QuestionClips(DataSource(root=drives, frames=2), processor, max_questions=3)
+    example, conversations = clips.items[0]
+    (asked,) = conversations[0]
+    text = processor._text(asked.question, (), 2, None, None)
+    work = []
+    for tiles in ([1, 1], [20, 9]):
+        monkeypatch.setattr(processor, "tokenizer", Listening(processor.tokenizer))
+        prefix, _ = clips.token_counts(0, tiles)
+        ids = clips._pack(example, conversations[:1], tiles).input_ids.tolist()
+        work.append(processor.tokenizer.characters)
+        monkeypatch.undo()
+        as_text = processor.tokenizer(processor._expand(text, tiles))["input_ids"]
+        assert ids[: len(as_text)] == as_text
+        prompt = processor.prompt(asked.question, tiles)
+        assert [*prompt.prefix, *prompt.question] == as_text and len(prompt.prefix) == prefix
+    assert work[0] == work[1]
 
 
 def test_what_does_not_fit_the_context_names_the_clip(drives, model):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import leo_drive
 from leo_drive.clips import open_source
-from leo_drive.inference.load import ASSETS
+from leo_drive.models import ASSETS
 from training import nano
 from training.nano import Amounts, main, stage_recipe
 
@@ -13,12 +13,15 @@ ROOT = Path(__file__).parents[2]
 
 def test_all_stages_run_one_after_the_other_and_give_a_model_that_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(nano, "REHEARSAL", Amounts(16, 16, 1, 1, calibration=0, steps=1, answer_tokens=8))
+    small = Amounts(16, 16, 1, 1, validation=1, calibration=0, steps=1, answer_tokens=8)
+    monkeypatch.setattr(nano, "REHEARSAL", small)
     embedded = (ASSETS / "nano/model.safetensors").read_bytes()
     main(rehearse=True)
     runs = tmp_path / "runs/nano_rehearsal"
     assert "rehearsed in runs/nano_rehearsal" in capsys.readouterr().out
     assert (runs / "report/report.html").is_file() and sorted(p.name for p in tmp_path.iterdir()) == ["runs"]
+    for stage in ("sight", "stage1", "stage2"):
+        assert "held-out data, the checkpoint" in (runs / stage / "model/README.md").read_text(), stage
     with open_source(ROOT / "leo_drive/assets/demo.mp4") as source:
         assert leo_drive.load(runs / "model").ask(source.clip(), "Is there a vehicle?").token_logprobs
     assert (ASSETS / "nano/model.safetensors").read_bytes() == embedded
@@ -35,6 +38,7 @@ def test_recipes_move_with_their_folder_and_go_without_real_drives():
     assert [s.root.is_relative_to("elsewhere/data/real") for s in real.data] == [False, False, True, True]
     assert alone.data == real.data[:2] and alone.steps == 7
     assert (alone.model, str(alone.output)) == ("elsewhere/stage1/model", "elsewhere/stage2")
+    assert [str(s.root) for s in alone.validation] == ["elsewhere/data/validation"]
     assert alone.vision_cache == Path("elsewhere/vision_cache")
     # The first stage starts from no folder, and its steps are its own unless told.
     sight = stage_recipe("nano_sight", runs, True, None)

@@ -18,7 +18,12 @@ FROZEN = {"vision_cache": "x", "train": ["projectors"], "dense_weight": 0}
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_that_ship_are_valid(path):
-    assert read_recipe(path).train
+    recipe = read_recipe(path)
+    assert recipe.train and recipe.validation
+    # What is held out is not learned from: other roots, or the rest of the same ones.
+    for held_out in recipe.validation:
+        same = [s for s in recipe.data if (s.root, s.part) == (held_out.root, held_out.part)]
+        assert all(source.share[1] <= held_out.share[0] for source in same)
 
 
 def test_single_frames_are_asked_nothing_that_takes_several():
@@ -39,6 +44,15 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"learning_rat": 1.0}, "line 6: learning_rat: unknown; did you mean learning_rate?"),
         ({"train": ["encoders"]}, "train.0"),
         ({"train": []}, "train: "),
+        ({"train": ["projectors", "projectors"]}, "train: projectors is given twice"),
+        (
+            {"data": [{"root": "x", "format": "lava"}]},
+            "data.0.format: 'lava' is unknown; did you mean llava?",
+        ),
+        (
+            {"validation": [{"root": "x", "dataset": "lingqa", "part": "scenery"}]},
+            "validation.0.dataset: lingqa: no such data set in datasets/; did you mean lingoqa?",
+        ),
         ({"steps": 0}, "steps"),
         ({"epochs": 2}, "steps or epochs"),
         ({"steps": None}, "steps or epochs"),

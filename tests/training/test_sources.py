@@ -8,22 +8,20 @@ import shutil
 import yaml
 from PIL import Image
 
-from training import sources
 from training.recipe import DataSource
 from training.sources import read_source
 
 
-def test_label_maps_are_where_the_card_says(tmp_path, drives, monkeypatch):
+def test_label_maps_are_where_the_card_says(tmp_path, drives):
     shutil.copytree(drives, tmp_path / "put/part")
     (tmp_path / "put/part/labels").rename(tmp_path / "put/maps")
     parts = {"p": {"root": "part", "options": {"labels": "../maps/train"}}}
     card = {"title": "Mine", "format": "lingoqa", "homepage": "x", "licence": "y", "parts": parts}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/card.yaml").write_text(yaml.safe_dump(card))
-    monkeypatch.setattr(sources, "CATALOGUE", tmp_path)
 
     def first(read=True, **given):
-        source = DataSource(root=tmp_path / "put", dataset="mine", part="p", **given)
+        source = DataSource(root=tmp_path / "put", dataset=str(tmp_path / "mine"), part="p", **given)
         return [label_map.exists() for label_map in read_source(source, labels=read)[0].label_maps]
 
     assert first() == [True] * 5 and first(read=False) == []
@@ -41,10 +39,13 @@ def test_rows_of_one_picture_are_on_one_side(tmp_path):
         for row in range(3)
         for i in range(60)
     ]
+    # Some of several pictures, which other rows show too.
+    both = [{"from": "human", "value": "<image><image>\nStop?"}, turns[1]]
+    rows += [{"image": [f"{i}.jpg", f"{i + 1}.jpg"], "conversations": both} for i in range(0, 60, 2)]
     (tmp_path / "chat.json").write_text(json.dumps(rows))
     sides = [
         read_source(DataSource(root=tmp_path, format="llava", share=share)) for share in ((0, 0.7), (0.7, 1))
     ]
-    shown = [{example.pictures[0].name for example in side} for side in sides]
+    shown = [{picture.name for example in side for picture in example.pictures} for side in sides]
     assert len(shown[0]) > len(shown[1]) > 5 and not shown[0] & shown[1]
-    assert sum(map(len, sides)) == 180
+    assert sum(map(len, sides)) == 210

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import leo_drive
 from leo_drive.data.lingoqa import read_part
@@ -25,7 +26,7 @@ from training.recipe import read_recipe
 from training.run_folder import has_begun, last_whole_checkpoint
 from training.sources import read_source
 from training.train import train
-from training.trainer import TrainingModel
+from training.trainer import LeoTrainer, TrainingModel
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -87,8 +88,11 @@ def test_branches_alone_learn_from_label_maps(tmp_path, recipe_file, drives):
 
 
 @pytest.mark.parametrize("kill_after", [2, 3])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, recipe_file, kill_after):
-    options = {"steps": 8, "augmentation": {"colour": 0.5}, "log_steps": 1, "save_steps": 2}
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, recipe_file, drives, kill_after):
+    # It saves where a validation is the best so far, too, and that may be between two records.
+    often = {"log_steps": 3, "save_steps": 4, "eval_steps": 2}
+    held_out = [{"root": str(drives), "frames": 0, "share": [0.8, 1]}]
+    options = {"steps": 8, "augmentation": {"colour": 0.5}, "validation": held_out, **often}
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     train(read_recipe(recipe_file(whole, **options)))
     path = recipe_file(parted, **options)
@@ -290,12 +294,20 @@ def test_held_out_questions_that_cannot_be_asked_do_not_end_the_run(tmp_path, re
     assert "the model's context holds" in said.iloc[1] and "not asked" not in said.iloc[0]
 
 
-def test_validation_comes_as_often_as_is_said(tmp_path, recipe_file, drives):
-    held_out = [{"root": str(drives), "frames": 1, "share": [0.5, 1]}]
+def test_the_best_weights_are_kept_however_rarely_it_saves(tmp_path, recipe_file, drives, monkeypatch):
+    held_out = [{"root": str(drives), "frames": 0, "share": [0.5, 1]}]
     data = [{"root": str(drives), "frames": 1, "share": [0, 0.5]}]
-    train(read_recipe(recipe_file(data=data, validation=held_out, eval_steps=1, save_steps=4)))
+    found = iter([3.0, 1.0, 2.0, 4.0])
+    monkeypatch.setattr(LeoTrainer, "_held_out_loss", lambda trainer, _: {"loss": next(found)})
+    finished = train(read_recipe(recipe_file(data=data, validation=held_out, eval_steps=1, save_steps=4)))
     table = pd.read_csv(tmp_path / "run" / "log.csv")
     assert list(table[table.eval_loss.notna()].step) == [1, 2, 3, 4]
+    best, last = (tmp_path / "run" / "checkpoints" / f"checkpoint-{step}" for step in (2, 4))
+    assert set(best.parent.iterdir()) == {best, last}
+    kept, model = load_file(best / "model.safetensors"), weights(finished)
+    of_leo = {n.removeprefix("leo."): tensor for n, tensor in kept.items() if n.startswith("leo.")}
+    assert of_leo and all(torch.equal(model[name], tensor) for name, tensor in of_leo.items())
+    assert "the checkpoint that was kept (step 2): 1.0000" in (finished / "README.md").read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
