@@ -31,8 +31,8 @@ def main(
     with progress("looking") as update:
         report = check_examples(examples, full=full, progress=update)
     rows = card.part(part).row_problem(examples)
-    for line in [*report.lines(), *([rows] if rows else [])]:
-        out.print(line, highlight=False, markup=False)
+    for line in [*report.lines(), *([rows] if rows else []), *report.whole_list()]:
+        out.print(line)
     sys.exit(0 if report.ok and rows is None else 1)
 
 

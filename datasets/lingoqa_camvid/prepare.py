@@ -147,7 +147,7 @@ def main(
 ) -> None:
     """Split by drive, mirror, and put label maps where training looks for them."""
     for split, questions in prepare(source, folder, hold_out, mirror).items():
-        out.print(f"{folder / split}: {questions} questions", highlight=False, markup=False)
+        out.print(f"{folder / split}: {questions} questions")
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ def build(
         prepared = prepare(
             choice,
             precisions.get(dtype or ""),
-            downloading=lambda total: out.print(f"to download: {size(total)}", highlight=False),
+            downloading=lambda total: out.print(f"to download: {size(total)}"),
         )
         require_room(folder.parent, prepared.plan.result_bytes, "the model", "choose another disk")
         print_estimate(estimate(prepared.plan, folder), prepared.plan)
         with progress("converting, MiB") as update:
             build_model(prepared, folder, update)
-    out.print(f"model in {out_dir}; what it is made of is in its README.md", highlight=False, markup=False)
+    out.print(f"model in {out_dir}; what it is made of is in its README.md")

@@ -18,7 +18,7 @@ from leo_drive.building.weights import Weight, Weights
 from leo_drive.errors import InputError, one_line
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
 from leo_drive.model.checkpoints.internlm2 import WQKV, split_wqkv
-from leo_drive.model.checkpoints.names import original_name
+from leo_drive.model.checkpoints.names import listed, original_name
 from leo_drive.model.config import IMAGE_TOKEN
 
 Shape = tuple[int, ...]
@@ -29,7 +29,6 @@ _EMBEDDINGS, _HEAD = f"{_LANGUAGE}model.embed_tokens.weight", f"{_LANGUAGE}lm_he
 _HEADS = ("lm_head.weight", "output.weight")
 # Buffers that old checkpoints saved and the models compute themselves.
 _BUFFERS = ("rotary_emb.inv_freq", "position_ids")
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _steps(
         if missing[source] or left:
             raise InputError(
                 f"{source.path}: {_count(missing[source], 'missing')}, {_count(left, 'unexpected')}; "
-                f"these weights do not belong to the config.json"
+                f"{_cure(source)}"
             )
     # A file is opened once, and the three parts of a wqkv stand together.
     return sorted(steps, key=lambda s: (s.weight is None, s.weight and (str(s.weight.file), s.weight.name)))
@@ -258,8 +257,11 @@ def _left_over(weights: Weights, parts: list[tuple[Part, str]]) -> Iterator[str]
             yield name
 
 
+def _cure(source: Source) -> str:
+    if (source.path / "config.json").is_file():
+        return "these weights do not belong to the config.json"
+    return "the file is not whole, or another model's; download it again"
+
+
 def _count(names: list[str], what: str) -> str:
-    if not names:
-        return f"0 weights {what}"
-    more = ", ..." if len(names) > _NAMED else ""
-    return f"{len(names)} weights {what} ({', '.join(names[:_NAMED])}{more})"
+    return f"{len(names)} weights {what}" + (f" ({listed(names)})" if names else "")

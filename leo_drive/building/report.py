@@ -24,7 +24,7 @@ def print_estimate(estimate: Estimate, plan: Plan) -> None:
         f"values and {size(e.gpu_attention)} attention maps)",
     ]
     for line in lines:
-        out.print(line, highlight=False, markup=False)
+        out.print(line)
 
 
 def _duration(seconds: float) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import torch
@@ -15,42 +14,18 @@ from safetensors.torch import save_file
 from leo_drive.building.plan import Plan, Step
 from leo_drive.building.weights import Reader, opened
 from leo_drive.errors import InputError, LeoDriveError, one_line
+from leo_drive.files import filling
 
 # A shard is held in memory while it is written, so this bounds the build's memory.
 SHARD_BYTES = 2 * 1024**3
-# Where a build collects its files. load() and from_pretrained() need config.json, which is moved out last.
-_UNFINISHED = ".unfinished-build"
 
 
-@contextmanager
-def model_folder(out: Path) -> Iterator[Path]:
-    """A folder to collect files in; they appear in `out` when the block ends well, and not at all otherwise.
+def model_folder(out: Path) -> AbstractContextManager[Path]:
+    """A folder to collect a model's files in, as `leo_drive.files.filling`.
 
-    Raises:
-        InputError: `out` is a file, may not be written to, or holds more than an interrupted build.
+    Nothing loads before config.json is there, which comes last.
     """
-    made = not out.exists()
-    if out.is_dir() and (there := sorted(p.name for p in out.iterdir() if p.name != _UNFINISHED)):
-        held = "already holds a model" if "config.json" in there else f"is not empty ({there[0]})"
-        raise InputError(f"{out}: {held}; name another folder with --out, or empty this one")
-    unfinished = out / _UNFINISHED
-    try:
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot write here ({error.strerror}); choose another folder") from None
-    try:
-        yield unfinished
-        for file in sorted(unfinished.iterdir(), key=lambda p: (p.name == "config.json", p.name)):
-            file.rename(out / file.name)
-        unfinished.rmdir()
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if made:
-            with suppress(OSError):
-                out.rmdir()
-        raise
+    return filling(out, last="config.json")
 
 
 def shards(steps: Sequence[Step], dtype: torch.dtype, shard_bytes: int) -> list[list[Step]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +19,9 @@ from leo_drive.clips.to_rgb import to_rgb
 from leo_drive.errors import InputError
 
 ARCHIVE = "images.zip"
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_JUNK = "__MACOSX/"
 
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -148,7 +151,10 @@ class ImageFile:
             ) from None
         except Exception as error:  # Pillow's decoders raise nearly every kind there is on damaged bytes
             if self.member is not None and self.member not in open_archive(self.path).NameToInfo:
-                raise InputError(f"{self}: no such image in the archive; download it again") from None
+                raise InputError(
+                    f"{self}: no such image in the archive, which has {names_in(self.path)}; "
+                    f"download it again"
+                ) from None
             if self._is_empty():
                 raise InputError(f"{self}: is empty (0 bytes); copy it again") from None
             kind = type(error).__name__
@@ -174,8 +180,12 @@ class ImageFolder:
             are passed over.
         heads: folders that a name begins with in one place and not in another, or that stand for each other.
 
-    An image is the file if there is one, otherwise an archive's. Without archives, and with one way alone to
-    say a name, nothing on the disk is looked at: whether an image is there shows when it is read.
+    An image is the file if there is one, otherwise an archive's. Archives may have been packed from further
+    up or down than the names say: folders before all of a name, or without the first folders of the names,
+    the same ones for all. What several members could be is none of them.
+
+    Without archives, and with one way alone to say a name, nothing on the disk is looked at: whether an image
+    is there shows when it is read.
     """
 
     def __init__(
@@ -186,6 +196,7 @@ class ImageFolder:
         self.archives = [path for path in given if path.is_file()]
         self._heads = [f"{head}/" for head in sorted(heads, key=len, reverse=True)]
         self._unpacked = [head for head in self._heads if (folder / head).is_dir()]
+        self._lacking: dict[Path, str] = {}
 
     def find(self, name: str) -> ImageFile:
         """The image called `name`, there or not.
@@ -206,7 +217,68 @@ class ImageFolder:
             for member in (plain, tail, *(head + tail for head in self._heads)):
                 if member in members:
                     return ImageFile(archive, member)
+        for archive in self.archives:
+            if (nested := self._nested(archive, tail)) is not None:
+                return ImageFile(archive, nested)
         return ImageFile(self.archives[0], plain) if self.archives else ImageFile(self.folder / files[-1])
+
+    def _nested(self, archive: Path, name: str) -> str | None:
+        """The member that a name, without its head, means where the archive has it in other folders."""
+        folders = _folders(archive, os.getpid())
+        *within, file = name.split("/")
+        ways = ("".join(f"{part}/" for part in within[i:]) for i in range(len(within) + 1))
+        common = next((way for way in ways if way in folders.by_ending), None)
+        if common is None or (folder := folders.by_ending[common]) is None:
+            return None
+        ours = self._without_head(name.removesuffix(common + file))
+        theirs = self._without_head(folder.removesuffix(common))
+        if folder + file not in open_archive(archive).NameToInfo:
+            return None
+        # Other folders in the place of ours are another drive's. So may be none in their place: then one at
+        # least of those that follow is the same, and what the archive lacks is the same for every name.
+        its_own = bool(theirs) or not common
+        if ours and ours != theirs and (its_own or self._lacking.setdefault(archive, ours) != ours):
+            return None
+        return folder + file
+
+    def _without_head(self, folders: str) -> str:
+        ends = (head for head in self._heads if f"/{folders}".endswith(f"/{head}"))
+        return folders.removesuffix(next(ends, ""))
+
+
+class _Folders:
+    """The folders of an archive that hold images, each written with a slash at its end.
+
+    Attributes:
+        by_ending: the only folder that ends so; None where several do.
+        example: the name of one image, "" if there is none.
+    """
+
+    def __init__(self, members: Iterable[str]) -> None:
+        images = [name for name in members if name.lower().endswith(_SUFFIXES) and not name.startswith(_JUNK)]
+        self.example = images[0] if images else ""
+        self.by_ending: dict[str, str | None] = {}
+        for folder in {name[: name.rfind("/") + 1] for name in images}:
+            parts = folder.split("/")
+            for i in range(len(parts)):
+                ending = "/".join(parts[i:])
+                self.by_ending[ending] = None if ending in self.by_ending else folder
+
+
+# Looked at once a process, and only where a name is not found as it is.
+@lru_cache(maxsize=64)
+def _folders(archive: Path, process: int) -> _Folders:
+    return _Folders(open_archive(archive).NameToInfo)
+
+
+def names_in(archive: Path) -> str:
+    """What the images in an archive are called, for messages.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    example = _folders(archive, os.getpid()).example
+    return f"names such as {example}" if example else "no images"
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

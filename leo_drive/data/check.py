@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from leo_drive.clips.image_file import names_in
 from leo_drive.data.example import Example, Picture
-from leo_drive.errors import InputError, some
+from leo_drive.errors import SHOWN, InputError, some
+
+UNASKED = "examples without questions"
 
 Progress = Callable[[int, int], None]
 Reader = Callable[[Picture], tuple[int, ...]]
@@ -38,6 +42,12 @@ class Report:
         """For people: what there is, then a line for every sort of problem."""
         found = f"{self.examples} examples, {self.questions} questions, {self.pictures} pictures"
         return [found if self.problems else f"{found}: nothing missing", *map(self._line, self.problems)]
+
+    def whole_list(self) -> list[str]:
+        """Every problem on a line of its own; nothing where `lines` has room for them all."""
+        if all(len(names) <= SHOWN for names in self.problems.values()):
+            return []
+        return [f"{sort}: {name}" for sort, names in self.problems.items() for name in names]
 
     def _line(self, sort: str) -> str:
         names = self.problems[sort]
@@ -71,6 +81,7 @@ def check_examples(
     report = Report(len(examples), sum(len(e.questions) for e in examples), len(pictures))
     add = report.problems.setdefault
     archives: dict[str, None] = {}
+    strange: set[Path] = set()
     sizes: dict[Picture, tuple[int, ...]] = {}
     # Only sizes are kept of what is read.
     read: dict[str, Reader] = {
@@ -83,6 +94,7 @@ def check_examples(
         for done, ((picture, what), (wrong, size)) in enumerate(zip(looks, found, strict=True), start=1):
             if wrong == _MISSING:
                 add(f"{what} missing", []).append(picture.name)
+                strange |= {picture.path} if picture.member and picture.path.is_file() else set()
             elif wrong.startswith(_ARCHIVE):
                 archives[wrong.removeprefix(_ARCHIVE)] = None
             elif wrong:
@@ -91,12 +103,15 @@ def check_examples(
                 sizes[picture] = size
             if progress:
                 progress(done, len(looks))
+    # An archive of which nothing is found has other names: which, tells what to do about it.
+    for archive in sorted(strange - {picture.path for picture in sizes}):
+        add("archives with other names", []).append(f"{archive} has {names_in(archive)}")
     if archives:
         report.problems = {"archives that cannot be read": list(archives), **report.problems}
     if one_size and (uneven := [e.example_id for e in examples if len(_sizes(e.pictures, sizes)) > 1]):
         add("examples with pictures of different sizes", []).extend(uneven)
     if unasked := [e.example_id for e in examples if not e.questions]:
-        add("examples without questions", []).extend(unasked)
+        add(UNASKED, []).extend(unasked)
     return report
 
 

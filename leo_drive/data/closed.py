@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from leo_drive.data.echoes import echoed
 from leo_drive.data.sides import replace_sides
 
 _WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -120,7 +121,8 @@ _SAYS = re.compile(
     re.I,
 )
 _DENIAL = re.compile(
-    r"\W*(?:there (?:is|are|was|were) )?(?:(?P<all>none|nobody|nothing|no one|not any\W*$)|no|not any)\b",
+    r"\W*(?:(?:there (?:is|are|was|were)|(?:i|we)(?: can)? see) )?"
+    r"(?:(?P<all>none|nobody|nothing|no one|not any\W*$)|no|zero|not any)\b",
     re.I,
 )
 _ASKS_FOR = re.compile(
@@ -134,13 +136,20 @@ _TURNS = {
     "other", "others", "apart", "besides", "beyond", "fewer", "less", "lack", "shortage", "doubt", "question",
     "certain", "knows", "above", "now",
 }  # fmt: skip
+_SIDES = {"left", "right"}
 _CLAUSE = re.compile(r"[,;.:]\s*\w")
 # How soon after "no" the thing is named: "no room to pass the vehicles" is not about vehicles.
 _NAMED_WITHIN = 3
 
 
-# Signs without which a choice is another one: ">5", "C++", "50%".
+# Signs without which a choice is another one: ">5", "C++"; and those that may be all that tells two apart.
+_BOUNDS = re.compile(r"[<>\u2264\u2265+]")
 _SIGNS = re.compile(r"[^\w\s.,;:!?'\"()\[\]/&-]")
+# How a printer writes what a keyboard has: quotes, dashes, an ellipsis, a space that does not break.
+_TYPED = str.maketrans(
+    {**dict.fromkeys("\u2018\u2019\u02bc", "'"), **dict.fromkeys("\u201c\u201d", '"')}
+    | {**dict.fromkeys("\u2010\u2011\u2013\u2014\u2212", "-"), "\u2026": "...", "\u00a0": " "}
+)
 
 
 def _normalise(text: str) -> str:
@@ -156,13 +165,16 @@ def _patterns(choice: str) -> tuple[str, ...]:
 
 def _with_signs_as_words(text: str, choices: Sequence[str]) -> tuple[str, dict[str, str]]:
     """The text with a word in place of each choice that has signs, and the choices by what to look for."""
-    text, words = text.casefold(), {}
+    text, words = text.translate(_TYPED).casefold(), {}
+    bare = [_normalise(choice) for choice in choices]
+    signs_that_tell = _BOUNDS if all(bare) and len(set(bare)) == len(bare) else _SIGNS
     for number, choice in sorted(enumerate(choices), key=lambda one: -len(one[1])):
-        word = choice
-        if _SIGNS.search(choice):
+        word = choice.translate(_TYPED)
+        if signs_that_tell.search(word):
+            around = r"\w" + re.escape("".join(_SIGNS.findall(word)))
+            own = r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", word.casefold())))
             word = f"choice{number}"
-            signs = r"\w" + re.escape("".join(_SIGNS.findall(choice)))
-            text = re.sub(rf"(?<![{signs}]){re.escape(choice.casefold())}(?![{signs}])", f" {word} ", text)
+            text = re.sub(rf"(?<![{around}]){own}(?![{around}])", f" {word} ", text)
         words[word] = choice
     return text, words
 
@@ -243,7 +255,7 @@ def _read_yes_no(text: str, question: str) -> str | None:
     said = {"yes" if match["yes"] else "no" for match in _SAYS.finditer(text)}
     if said:
         return said.pop() if len(said) == 1 and not _TURNED.search(_normalise(text)) else None
-    return "no" if _denies(text, question) else None
+    return "no" if _denies(text, question) else echoed(text, question)
 
 
 def _denies(text: str, question: str) -> bool:
@@ -260,6 +272,8 @@ def _denies(text: str, question: str) -> bool:
         return False
     if denial["all"] and len(rest) > _NAMED_WITHIN:
         return False
+    if _SIDES & set(rest) - set(_normalise(question).split()):
+        return False  # on the right there are none, but perhaps on the left
     named = {_stem(word) for word in rest[:_NAMED_WITHIN]}
     return bool(denial["all"]) or bool(named & {_stem(word) for word in _normalise(question).split()})
 

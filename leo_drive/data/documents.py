@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,13 +37,13 @@ def read_json_lines(path: Path, kind: type[T], what: str) -> list[T]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes.
+    """The file's bytes, without the mark that some editors put before UTF-8.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(BOM_UTF8)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
 

@@ -3,12 +3,13 @@
 Source: the DriveLM data set (GitHub OpenDriveLab/DriveLM, version 1.1): one JSON file, scene -> key_frames ->
 frame with QA (stage -> list of Q and A) and image_paths (camera -> path beginning with ../nuscenes/). Objects
 are named in the text by tags: <c1,CAM_FRONT,1088.3,497.5> is object c1, its centre in pixels of the camera's
-1600 x 900 picture.
+1600 x 900 picture. A tag may be without a place, and written with spaces or in other case.
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ from leo_drive.clips.image_file import ImageFile, ImageFolder
 from leo_drive.clips.nuscenes import CAMERAS
 from leo_drive.data.documents import read_json
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
+
+logger = logging.getLogger(__name__)
 
 ARCHIVES = "drivelm_nus_imgs_*.zip"
 # DriveLM's archive of the images of its validation questions has the second where nuScenes has the first.
@@ -31,7 +34,12 @@ SIZE = (1600, 900)
 Tags = Literal["pixels", "fractions", "names"]
 """How a tag is said: as it stands, its place in fractions of the picture's size, or without a place."""
 
-_TAG = re.compile(r"<(c\d+),(CAM_[A-Z_]+),(\d+(?:\.\d*)?),(\d+(?:\.\d*)?)>")
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
+_TAG = re.compile(
+    rf"<\s*(c\d+)\s*,\s*({'|'.join(CAMERAS)})\s*(?:,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*)?>", re.IGNORECASE
+)
+# What can only have been meant as one.
+_LIKE_A_TAG = re.compile(r"<\s*c\d+[^\w<>]*CAM_[^<>\s]*>?", re.IGNORECASE)
 
 
 class _QA(BaseModel):
@@ -71,7 +79,8 @@ def read_drivelm(
         Examples with ids SCENE_FRAME, questions with ids SCENE_FRAME_STAGE_NUMBER, numbered as in the file.
 
     Raises:
-        InputError: no file, not DriveLM's layout, an unknown camera, or a question without an answer.
+        InputError: no file, not DriveLM's layout or an unknown camera; questions without an answer and key
+            frames without a camera, of which the first few are named and the others counted.
 
     Example:
         >>> read_drivelm("drivelm", cameras=["CAM_FRONT"])[0].names     # doctest: +SKIP
@@ -83,39 +92,76 @@ def read_drivelm(
         raise InputError(f"{path}: tags are said as {', '.join(get_args(Tags))}; got {tags!r}")
     scenes = read_json(path, dict[str, _Scene], "DriveLM's layout")
     images = drivelm_images(path, None if nuscenes is None else Path(nuscenes))
-    examples = []
+    examples: list[Example] = []
+    wrong: list[str] = []
+    left_out: list[str] = []
     for scene_id, scene in scenes.items():
         for frame_id, frame in scene.key_frames.items():
-            where = f"{path}: scene {scene_id}, key frame {frame_id}"
-            asked = tuple((qa,) for qa in _questions(where, f"{scene_id}_{frame_id}", frame, shown, tags))
-            if asked:
-                pictures = tuple(frame_picture(where, images, frame.image_paths, c) for c in shown)
-                examples.append(Example(f"{scene_id}_{frame_id}", pictures, asked, names=shown))
+            name, where = f"{scene_id}_{frame_id}", f"scene {scene_id}, key frame {frame_id}"
+            try:
+                asked = tuple((qa,) for qa in _questions(where, name, frame, shown, tags, wrong, left_out))
+                if asked:
+                    pictures = tuple(frame_picture(where, images, frame.image_paths, c) for c in shown)
+                    examples.append(Example(name, pictures, asked, names=shown))
+            except InputError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise InputError(
+            f"{path}: {some(wrong, '; ')}; correct them or take them out (files with q_only in their names "
+            f"have no answers: take the training file)"
+        )
+    if left_out:
+        logger.warning("%s: left out what has a tag that cannot be read: %s", path, some(left_out, "; "))
     return examples
 
 
 def _questions(
-    where: str, frame_id: str, frame: _Frame, shown: tuple[str, ...], tags: Tags
+    where: str,
+    frame_id: str,
+    frame: _Frame,
+    shown: tuple[str, ...],
+    tags: Tags,
+    wrong: list[str],
+    left_out: list[str],
 ) -> Iterator[QuestionAnswer]:
+    """The questions about the cameras that are shown.
+
+    To `wrong` is added what cannot be asked or has no answer, to `left_out` where a tag cannot be read: one
+    among thousands is no reason to refuse a set.
+    """
     for stage, pairs in frame.QA.items():
         for number, pair in enumerate(pairs):
-            if not pair.Q.strip():
-                raise InputError(f"{where}: {stage} {number} has no question (Q)")
-            if not pair.A or not pair.A.strip():
-                raise InputError(
-                    f"{where}: {stage} {number} has no answer (A); the files with q_only in their names have "
-                    f"none, take the training file"
-                )
-            named = {camera for text in (pair.Q, pair.A) for _, camera, _, _ in _TAG.findall(text)}
+            if problem := _problem(pair):
+                wrong.append(f"{where}: {stage} {number} {problem}")
+                continue
+            if unread := _unread_tag(pair):
+                left_out.append(f"{where}: {stage} {number}, {unread!r}")
+                continue
+            texts = (pair.Q.strip(), (pair.A or "").strip())
+            named = {tag[2].upper() for text in texts for tag in _TAG.finditer(text)}
             if named <= set(shown):
-                question, answer = (_said(text.strip(), tags) for text in (pair.Q, pair.A))
+                question, answer = (_said(text, tags) for text in texts)
                 yield QuestionAnswer(f"{frame_id}_{stage}_{number}", question, answer)
+
+
+def _problem(pair: _QA) -> str | None:
+    if not pair.Q.strip():
+        return "has no question (Q)"
+    if not pair.A or not pair.A.strip():
+        return "has no answer (A)"
+    return None
+
+
+def _unread_tag(pair: _QA) -> str | None:
+    """What can only have been meant as a tag, and which camera it names cannot be told."""
+    found = (_LIKE_A_TAG.search(_TAG.sub("", text)) for text in (pair.Q, pair.A or ""))
+    return next((unread[0][:60] for unread in found if unread), None)
 
 
 def _said(text: str, tags: Tags) -> str:
     def tag(found: re.Match[str]) -> str:
-        name, camera, x, y = found.groups()
-        if tags == "names":
+        name, camera, x, y = found[1].lower(), found[2].upper(), found[3], found[4]
+        if tags == "names" or x is None:
             return f"<{name},{camera}>"
         return f"<{name},{camera},{float(x) / SIZE[0]:.3f},{float(y) / SIZE[1]:.3f}>"
 

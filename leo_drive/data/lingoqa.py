@@ -17,7 +17,7 @@ import pandas as pd
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
 from leo_drive.data.example import Example, QuestionAnswer
-from leo_drive.errors import SHOWN, InputError, some
+from leo_drive.errors import SHOWN, InputError, one_line, some
 
 COLUMNS = ("question_id", "segment_id", "images", "question", "answer")
 _KIND_COLUMNS = ("question_id", "kind", "value", "choices")
@@ -43,6 +43,8 @@ def part_table(part: str | Path) -> Path:
     path = Path(part)
     if path.is_file():
         return path
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or file; give the folder of a LingoQA part")
     found = [path / name for name in _PARTS if (path / name).is_file()]
     if not found:
         raise InputError(f"{path}: holds neither {' nor '.join(_PARTS)}; give the folder of a LingoQA part")
@@ -202,4 +204,4 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not a readable parquet file ({one_line(error):.200})") from None

@@ -1,8 +1,8 @@
 """LLaVA's layout: conversations about images, in JSON or JSON lines.
 
 Source: the LLaVA project's data (GitHub haotian-liu/LLaVA): a list of {id, image, conversations: [{from:
-human or gpt, value}]}, with <image> in the text where the image goes. Several images are a list in `image`
-or `images`; a row without one is text alone.
+human or gpt, value}]}, with <image> in the text where the image goes; where a text has none, its images go
+in front. Several images are a list in `image` or `images`; a row without one is text alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -19,7 +20,14 @@ from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.errors import SHOWN, InputError, some
 
 PLACEHOLDER = "<image>"
+DESCRIBE = "Give a brief description of the image."
+"""What is asked where a picture is all of a question, as in LLaVA's plain captions."""
+
 _PLACE = re.compile(rf"(?m)^\s*{PLACEHOLDER}|{PLACEHOLDER}\s*$")
+_VIDEO = re.compile(r"\A\s*<video>(?!.*</video>)|<video>\s*\Z", re.S)
+# A line with its pictures in front of the text, behind it, or both.
+_AROUND = re.compile(rf"(?:\s*{PLACEHOLDER})*(?P<text>.*?)(?P<behind>(?:\s*{PLACEHOLDER})*)\s*")
+_SENTENCE_ENDS = (".", "?", "!")
 
 _PERSON, _MODEL, _SYSTEM = ("human", "user"), ("gpt", "assistant"), ("system",)
 
@@ -33,13 +41,19 @@ class _Row(BaseModel):
     id: str | int | None = None
     image: str | list[str] | None = None
     images: list[str] | None = None
+    video: Any = None
     conversations: list[_Turn]
 
 
 def read_llava(root: str | Path, file: str | None = None, images: str | Path | None = None) -> list[Example]:
     """All rows as examples of one conversation each.
 
-    Placeholders are taken out of the questions: a prompt has its pictures before them, in the same order.
+    A prompt has all its pictures before the first question, in their order, those of later turns too.
+    Placeholders in front of a text or behind it are taken out. One within a sentence becomes the picture's
+    name, Frame1, Frame2, ..., and so does every one of a conversation that shows pictures in several turns,
+    so that the text tells which picture a turn is about. A question that is nothing but pictures becomes
+    `DESCRIBE`.
+
     What the model says before anybody has asked, and a last question without an answer, are left out.
 
     Args:
@@ -49,8 +63,9 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
             itself, or `images` or `images.zip` in it, whether names begin with images/ or not.
 
     Raises:
-        InputError: no file, not LLaVA's layout, turns out of order, an empty turn, or as many placeholders as
-            there are no images; the first few rows that are wrong are named, the others counted.
+        InputError: no file, not LLaVA's layout, turns out of order, an empty turn, as many placeholders as
+            there are no images, or rows of videos; the first few rows that are wrong are named, the others
+            counted.
 
     Example:
         >>> read_llava("llava", file="chat.json")[0].questions[0].question      # doctest: +SKIP
@@ -62,39 +77,80 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
     else:
         rows = read_json(path, list[_Row], "LLaVA's layout")
     folder = _images(path, images)
-    examples, taken, wrong = [], set(), []
-    for number, row in enumerate(rows):
+    examples, taken, wrong, videos = [], set(), [], []
+    shown = [_image_names(row) for row in rows]
+    for number, (row, names, group) in enumerate(zip(rows, shown, _joined(shown), strict=True)):
         where = f"{path}: row {number}" + (f" (id {row.id})" if row.id is not None else "")
         example_id = str(number) if row.id is None else str(row.id)
         if example_id in taken:
             # LLaVA's mixtures repeat ids; the row tells them apart.
             example_id = f"{example_id}#{number}"
         taken.add(example_id)
-        names = _image_names(row)
+        if _is_of_video(row):
+            videos.append(f"row {number}")
+            continue
         try:
-            system, turns = _turns(where, row.conversations, len(names))
+            system, asks, answers = _turns(where, row.conversations, len(names))
         except InputError as error:
             wrong.append(str(error))
             continue
+        questions, called = _said(asks, len(names))
         asked = tuple(
             QuestionAnswer(f"{example_id}-{i}", question, answer)
-            for i, (question, answer) in enumerate(turns)
+            for i, (question, answer) in enumerate(zip(questions, answers, strict=True))
         )
         pictures = tuple(folder.find(name) for name in names)
-        group = " ".join(names) or None
-        examples.append(Example(example_id, pictures, (asked,), system=system, group=group))
+        examples.append(Example(example_id, pictures, (asked,), called, system, group=group))
+    problems = []
     if wrong:
-        raise InputError(some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else ""))
+        problems = [some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else "")]
+    if videos:
+        problems.append(
+            f"{path}: {len(videos)} rows are of videos ({some(videos)}); take them out, or put frames in "
+            f"their place as images"
+        )
+    if problems:
+        raise InputError("; ".join(problems))
     return examples
 
 
+def _joined(rows: Sequence[Sequence[str]]) -> list[str | None]:
+    """A name for each row's group: rows of a picture belong together, and so do those that others join.
+
+    Example:
+        >>> _joined([["a"], ["b", "a"], ["c"], []])
+        ['a', 'a', 'c', None]
+    """
+    towards: dict[str, str] = {}
+
+    def group(name: str) -> str:
+        while towards.setdefault(name, name) != name:
+            towards[name] = towards[towards[name]]
+            name = towards[name]
+        return name
+
+    for names in rows:
+        for name in names[1:]:
+            low, high = sorted((group(names[0]), group(name)))
+            towards[high] = low
+    return [group(names[0]) if names else None for names in rows]
+
+
 def _image_names(row: _Row) -> list[str]:
-    given = row.images if row.image is None else row.image
-    return [given] if isinstance(given, str) else list(given or [])
+    given = row.image or row.images or []
+    return [name for name in ([given] if isinstance(given, str) else given) if name]
 
 
-def _turns(where: str, turns: Sequence[_Turn], images: int) -> tuple[str | None, list[tuple[str, str]]]:
-    """The system's words, and questions with their answers."""
+def _is_of_video(row: _Row) -> bool:
+    # Within a text the word may be about HTML.
+    return bool(row.video) or any(
+        turn.speaker in _PERSON and _VIDEO.search(turn.value) for turn in row.conversations
+    )
+
+
+def _turns(where: str, turns: Sequence[_Turn], images: int) -> tuple[str | None, list[str], list[str]]:
+    """The system's words, the questions, which have a placeholder for every image, and their answers."""
+    unplaced = images and not any(PLACEHOLDER in turn.value for turn in turns)
     turns, system = list(turns), None
     if turns and turns[0].speaker in _SYSTEM:
         system = turns.pop(0).value.strip() or None
@@ -108,27 +164,66 @@ def _turns(where: str, turns: Sequence[_Turn], images: int) -> tuple[str | None,
             raise InputError(f"{where}: turn {i} is from {turn.speaker!r}, where {due[0]!r} is due")
     if not turns:
         raise InputError(f"{where}: no question with an answer")
-    placed = sum(turn.value.count(PLACEHOLDER) for turn in turns[::2])
+    asks = [turn.value.strip() for turn in turns[::2]]
+    answers = [turn.value.strip() for turn in turns[1::2]]
+    if unplaced:
+        asks[0] = f"{PLACEHOLDER}\n" * images + asks[0]
+    placed = sum(ask.count(PLACEHOLDER) for ask in asks)
     # Where there is no picture the text may be about the word, as in SVG; where a line begins or ends it
     # stands for a picture.
-    spoken = not images and not any(_PLACE.search(turn.value) for turn in turns[::2])
+    spoken = not images and not any(_PLACE.search(ask) for ask in asks)
     if placed != images and not spoken:
         raise InputError(f"{where}: {placed} {PLACEHOLDER} in the questions but {images} images")
-    pairs = [
-        (asked.value.strip() if spoken else _without_placeholders(asked.value), said.value.strip())
-        for asked, said in zip(turns[::2], turns[1::2], strict=True)
-    ]
-    for i, (question, answer) in enumerate(pairs):
-        if not question or not answer:
-            raise InputError(f"{where}: {'answer' if question else 'question'} {i} is empty")
+    for i, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
+        if not ask or not answer:
+            raise InputError(f"{where}: {'answer' if ask else 'question'} {i} is empty")
         if PLACEHOLDER in answer and not spoken:
             raise InputError(f"{where}: answer {i} has a {PLACEHOLDER}; only questions may")
-    return system, pairs
+    return system, asks, answers
 
 
-def _without_placeholders(text: str) -> str:
-    text = re.sub(rf"[ \t]*{PLACEHOLDER}[ \t]*", " ", text)
-    return "\n".join(line.strip() for line in text.strip().splitlines()).strip()
+def _said(asks: Sequence[str], images: int) -> tuple[list[str], tuple[str, ...] | None]:
+    """The questions without placeholders, and what the pictures are called if one of them says so.
+
+    Example:
+        >>> _said(["<image>\\nCompare it with <image> now."], 2)
+        (['Compare it with Frame2 now.'], ('Frame1', 'Frame2'))
+        >>> _said(["<image>\\n<image>\\nWhich is darker?", "Why?"], 2)
+        (['Which is darker?', 'Why?'], None)
+    """
+    if not images:
+        return list(asks), None
+    names = tuple(f"Frame{i + 1}" for i in range(images))  # as a prompt calls pictures without names
+    left = iter(names)
+    in_turns = sum(PLACEHOLDER in ask for ask in asks) > 1
+    said, named = [], False
+    for ask in asks:
+        lines = []
+        for line in ask.splitlines():
+            own = [next(left) for _ in range(line.count(PLACEHOLDER))]
+            if own and (in_turns or _is_in_sentence(line.strip(), images)):
+                named = True
+                for name in own:
+                    line = line.replace(PLACEHOLDER, name, 1)
+            lines.append(_without_placeholders(line))
+        said.append("\n".join(lines).strip() or DESCRIBE)
+    return said, names if named else None
+
+
+def _is_in_sentence(line: str, images: int) -> bool:
+    """Whether a line has a placeholder that its text cannot do without.
+
+    Of one picture it is clear what a text is about; of several, what ends no sentence needs its picture.
+    """
+    around = _AROUND.fullmatch(line)
+    assert around is not None
+    text = around["text"].strip()
+    ends = not text or text.endswith(_SENTENCE_ENDS)
+    return PLACEHOLDER in text or (images > 1 and bool(around["behind"]) and not ends)
+
+
+def _without_placeholders(line: str) -> str:
+    return re.sub(rf"[ \t]*{PLACEHOLDER}[ \t]*", " ", line).strip()
 
 
 def _conversations_file(root: Path, file: str | None) -> Path:

@@ -159,7 +159,7 @@ def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path
         (
             lambda f: edit_weights(f, drop_layer_scales),
             "4 weights missing (vision_model.encoder.layers.0.ls1, vision_model.encoder.layers.0.ls2, "
-            "vision_model.encoder.layers.1.ls1, ...), 0 weights unexpected",
+            "vision_model.encoder.layers.1.ls1, vision_model.encoder.layers.1.ls2), 0 weights unexpected",
         ),
         (lambda f: edit_weights(f, lambda w: w.pop("mlp1.1.bias")), "1 weights missing (mlp1.1.bias)"),
         (
@@ -192,10 +192,14 @@ def other_state(file):
     torch.save({"weights": {"a": torch.zeros(1)}}, file)
 
 
-def without_a_layer(file):
+def segment_anything_without(file, gone):
     write_segment_anything(file)
     state = torch.load(file, weights_only=True)
-    torch.save({k: v for k, v in state.items() if not k.startswith("image_encoder.blocks.1.mlp")}, file)
+    torch.save({k: v for k, v in state.items() if not k.startswith(f"image_encoder.{gone}")}, file)
+
+
+def without_a_layer(file):
+    segment_anything_without(file, "blocks.1.mlp")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +210,15 @@ def without_a_layer(file):
         (other_state, "does not hold named weights but weights"),
         (lambda f: torch.save({"a": torch.zeros(1)}, f), "is this a segment-anything checkpoint"),
         (without_a_layer, "4 weights missing (image_encoder.blocks.1.mlp.lin1.weight"),
+        (lambda f: segment_anything_without(f, "blocks.1."), "14 weights missing (image_encoder.blocks.1."),
+        (lambda f: segment_anything_without(f, "blocks.0."), "14 weights missing (image_encoder.blocks.0."),
+        (
+            lambda f: segment_anything_without(f, "blocks.2."),
+            "blocks.1 attends to windows alone, so it is not a SAM's last layer: the weights of blocks.2 and",
+        ),
+        (lambda f: segment_anything_without(f, "blocks."), "'blocks.0.attn.rel_pos_h' is missing"),
     ],
-    ids=["text", "cut", "other content", "other weights", "a layer short"],
+    ids=["text", "cut", "other content", "other weights", "mlp", "middle", "first", "last", "all layers"],
 )
 def test_a_wrong_sam_file(build, internvl, tmp_path, make, reason):
     make(tmp_path / "sam.pth")
@@ -260,8 +271,8 @@ def test_a_folder_that_is_in_use_is_left_as_it_is(build, internvl, sam, tmp_path
     assert build(*sources, "--out", tmp_path / "model")[0] == 0
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     for name, reason in (
-        ("model", "already holds a model"),
-        ("notes", "is not empty"),
+        ("model", "already holds config.json"),
+        ("notes", "already holds mine.txt"),
         ("file", "cannot write"),
     ):
         status, _, err = build(*sources, "--out", tmp_path / name)

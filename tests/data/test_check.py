@@ -46,6 +46,22 @@ def test_the_missing_are_counted_and_the_first_named(examples, tmp_path):
         f"5 pictures missing: {tmp_path}/0.jpg, {tmp_path}/1.jpg, {tmp_path}/2.jpg, and 2 more",
         f"1 label maps missing: {tmp_path}/maps/3.png",
     ]
+    # All of them for who asks; where the lines name them all there is no more to say.
+    names = [f"pictures missing: {tmp_path}/{i}.jpg" for i in range(5)]
+    assert report.whole_list() == [*names, f"label maps missing: {tmp_path}/maps/3.png"]
+    assert check_examples(examples[2:]).whole_list() == []
+
+
+def test_of_an_archive_in_which_nothing_is_found_it_is_said_what_it_has(examples, tmp_path):
+    pack(tmp_path / "a.zip", {"6.jpg": jpeg(60)})
+    pack(tmp_path / "b.zip", {"elsewhere/6.jpg": jpeg(60)})
+    shown = [(Picture(tmp_path / f"{a}.zip", f"{i}.jpg"),) for a in "ab" for i in (6, 7)]
+    report = check_examples([replace(e, pictures=p) for e, p in zip(examples, shown, strict=False)])
+    missing = f"{tmp_path}/a.zip:7.jpg, {tmp_path}/b.zip:6.jpg, {tmp_path}/b.zip:7.jpg"
+    assert report.lines()[1:] == [
+        f"3 pictures missing: {missing}",
+        f"1 archives with other names: {tmp_path}/b.zip has names such as elsewhere/6.jpg",
+    ]
 
 
 def test_only_the_full_check_opens_pictures(examples, tmp_path):

@@ -125,11 +125,76 @@ def test_tags(drivelm, tags, said):
     assert first.questions[2].answer == f"That is {said}."
 
 
-def test_a_tag_with_a_number_that_is_none_stays_as_it_is(drivelm):
-    path = next(drivelm.glob("*.json")) if drivelm.is_dir() else drivelm
-    broken = TAG.replace(">", ".7.1>")
-    path.write_text(path.read_text().replace(TAG, broken))
-    assert read_drivelm(drivelm, tags="fractions")[0].questions[1].question == f"What is {broken}?"
+def with_tag(drivelm, tag):
+    path = drivelm / "v1_1_train_nus.json"
+    path.write_text(path.read_text().replace(TAG, tag))
+    return drivelm
+
+
+@pytest.mark.parametrize(
+    ("tag", "fractions"),
+    [
+        ("<c1, CAM_BACK, 800.0, 450.0>", "<c1,CAM_BACK,0.500,0.500>"),
+        ("< C1 ,CAM_BACK , 800 , 450. >", "<c1,CAM_BACK,0.500,0.500>"),
+        ("<c1,cam_back,-80.0,.9>", "<c1,CAM_BACK,-0.050,0.001>"),
+        ("<c1,CAM_BACK,8e2,450>", "<c1,CAM_BACK,0.500,0.500>"),
+        ("<c1,CAM_BACK>", "<c1,CAM_BACK>"),
+    ],
+)
+def test_tags_written_otherwise(drivelm, tag, fractions):
+    with_tag(drivelm, tag)
+    assert read_drivelm(drivelm)[0].questions[1].question == f"What is {tag}?"
+    for tags, said in (("fractions", fractions), ("names", "<c1,CAM_BACK>")):
+        assert read_drivelm(drivelm, tags=tags)[0].questions[1].question == f"What is {said}?"
+    asked = [qa.question for e in read_drivelm(drivelm, cameras=["CAM_FRONT"]) for qa in e.questions]
+    assert asked == ["What is in front?", "What does the ego car do?"] * 2
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "<c1;CAM_BACK;800.0;450.0>",
+        "<c1,CAM_BACK,800.0,450.0.7.1>",
+        "<c1,CAM_BACK,800.0>",
+        "<c1,CAM_SIDE,800.0,450.0>",
+        "<c1,CAM_BACK,800.0,450.0",
+    ],
+)
+@pytest.mark.parametrize("tags", ["pixels", "fractions"])
+def test_what_has_a_tag_that_cannot_be_read_is_left_out_and_named(drivelm, tag, tags, caplog):
+    whole = {qa.question_id for example in read_drivelm(drivelm, tags=tags) for qa in example.questions}
+    with_tag(drivelm, tag)
+    left = {qa.question_id for example in read_drivelm(drivelm, tags=tags) for qa in example.questions}
+    line = caplog.messages[-1]
+    assert "left out what has a tag that cannot be read" in line and "\n" not in line
+    assert (
+        f"key frame f1: perception 1, '{tag}" in line
+        and "prediction 0, '<c1" in line
+        and "and 1 more" in line
+    )
+    assert left < whole and len(whole - left) == 4
+
+
+def test_other_words_in_brackets_are_no_tags(drivelm):
+    said = "<car> <c1> <front left> x < c3 in CAM_FRONT"
+    assert read_drivelm(with_tag(drivelm, said))[0].questions[1].question == f"What is {said}?"
+
+
+def test_what_is_wrong_is_told_together(drivelm):
+    made = document()
+    one, two = made["s1"]["key_frames"].values()
+    one["image_paths"].pop("CAM_BACK")
+    two["QA"]["perception"][0]["A"] = ""
+    two["QA"]["perception"][1]["Q"] = " "
+    two["QA"]["behavior"][0]["A"] = None
+    (drivelm / "v1_1_train_nus.json").write_text(json.dumps(made))
+    with pytest.raises(InputError) as refused:
+        read_drivelm(drivelm)
+    line = str(refused.value)
+    for said in ("f1: image_paths has no CAM_BACK", "f2: perception 0 has no answer", "and 1 more; correct"):
+        assert said in line
+    assert line.count("v1_1_train_nus.json") == 1 and "\n" not in line
+    assert "has no question" in line
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_closed(question, answers, kind, value):
     "question, answers",
     [
         ("Are you stopping?", ["Yes.", "No, I am turning."]),
-        ("Can you enter the intersection?", ["No.", "I cannot enter the intersection."]),
+        ("Can you enter the intersection?", ["No.", "I must wait for the others."]),
         ("What does the sign say?", ["No parking.", "No parking here."]),
         ("How many lanes are there?", ["Two.", "Three."]),
         ("How many cars and vans are there?", ["Two cars and one van."]),

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from leo_drive.data.llava import read_llava
+from leo_drive.data.llava import DESCRIBE, read_llava
 from leo_drive.errors import InputError
+from leo_drive.model.processor import frame_lines
 from tests.data.pictures import jpeg, pack, shade, write
 
 
@@ -103,7 +104,7 @@ def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
     "row, message",
     [
         (
-            {"image": "7.jpg", "conversations": turns("What?", "A tram.")},
+            {"image": "7.jpg", "conversations": turns("Hello?", "Hi.", "<image> What?")},
             "0 <image> in the questions but 1 images",
         ),
         ({"conversations": turns("<image> What?", "A tram.")}, "1 <image> in the questions but 0 images"),
@@ -117,7 +118,8 @@ def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
         ),
         ({"conversations": turns("What is it?\n<image>", "A tram.")}, "1 <image> in the questions but 0 im"),
         ({"conversations": turns("What?", "")}, "answer 0 is empty"),
-        ({"image": "7.jpg", "conversations": turns("<image>\n", "A tram.")}, "question 0 is empty"),
+        ({"conversations": turns(" \n", "A tram.")}, "question 0 is empty"),
+        ({"image": "7.jpg", "conversations": turns("<image>", "A tram.", "", "Red.")}, "question 1 is empty"),
         ({"conversations": []}, "no question with an answer"),
         (
             {"conversations": [*turns("What?", "A."), *turns("B.", first="gpt")]},
@@ -139,6 +141,70 @@ def test_a_text_may_be_about_the_word_itself(tmp_path):
     (tmp_path / "rows.json").write_text(json.dumps([{"conversations": turns(asked, said)}]))
     (example,) = read_llava(tmp_path)
     assert [(qa.question, qa.answer) for qa in example.questions] == [(asked, said)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "named"),
+    [
+        (["<image> is in front of <image>, or not?"], ["Frame1 is in front of Frame2, or not?"], True),
+        (["Compare <image> with <image>"], ["Compare Frame1 with Frame2"], True),
+        (["Image-1: <image>\nImage-2: <image>\nWhich?"], ["Image-1: Frame1\nImage-2: Frame2\nWhich?"], True),
+        (["<image>\nWhat?", "<image> And?"], ["Frame1\nWhat?", "Frame2 And?"], True),
+        (["<image>\n<image>\nWhich is darker?", "Why?"], ["Which is darker?", "Why?"], False),
+        (["Which is darker? <image> <image>"], ["Which is darker?"], False),
+        (["<image><image>Which is darker?"], ["Which is darker?"], False),
+        (["Which is darker?", "Why?"], ["Which is darker?", "Why?"], False),
+        (["<image> <image>"], [DESCRIBE], False),
+    ],
+)
+def test_a_picture_within_a_sentence_is_called_by_its_name(tmp_path, asked, said, named):
+    chat = turns(*(text for ask in asked for text in (ask, "The first.")))
+    (example,) = read_llava(save(tmp_path, [{"image": ["8.jpg", "9.jpg"], "conversations": chat}]))
+    assert [qa.question for qa in example.questions] == said and len(example.pictures) == 2
+    assert example.names == (("Frame1", "Frame2") if named else None)
+    # A prompt calls them so, whether told or not.
+    assert frame_lines(2, example.names) == "Frame1: <image>\nFrame2: <image>\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "names"),
+    [
+        ("What is <image> about?", "What is Frame1 about?", ("Frame1",)),
+        ("What is in the picture <image>", "What is in the picture", None),
+        ("<image>", DESCRIBE, None),
+        ("\n<image>\n", DESCRIBE, None),
+        ("", DESCRIBE, None),
+        ("What?", "What?", None),
+    ],
+)
+def test_of_one_picture(tmp_path, asked, said, names):
+    (example,) = read_llava(save(tmp_path, [{"image": "8.jpg", "conversations": turns(asked, "A bus.")}]))
+    assert [qa.question for qa in example.questions] == [said] and example.names == names
+    assert [picture.path.name for picture in example.pictures] == ["8.jpg"]
+
+
+@pytest.mark.parametrize("absent", [None, "", []])
+def test_a_field_for_images_may_be_empty(tmp_path, absent):
+    rows = [
+        {"image": absent, "images": ["8.jpg"], "conversations": turns("<image>\nWhat?", "A bus.")},
+        {"image": absent, "conversations": turns("Hello?", "Hi.")},
+    ]
+    shown, text = read_llava(save(tmp_path, rows))
+    assert [picture.path.name for picture in shown.pictures] == ["8.jpg"] and text.pictures == ()
+
+
+def test_rows_of_videos_are_counted(tmp_path):
+    of_video = {"video": "a.mp4", "conversations": turns("<image>\nWhat?", "A tram.")}
+    rows = [of_video, {"conversations": turns("<video>\nWhat?", "A tram.")}] * 3
+    rows += [{"id": "x", "conversations": turns("Hello?", "")}]
+    html = "<video>\n<source src=a.mp4>\n</video>\nWhat does the <video> element do?"
+    spoken = {"video": "", "conversations": turns(html, "It shows a video.")}
+    with pytest.raises(InputError) as refused:
+        read_llava(save(tmp_path, [spoken, *rows]))
+    message = str(refused.value)
+    assert "6 rows are of videos (row 1, row 2, row 3, and 3 more); take them out" in message
+    assert "row 7 (id x): answer 0 is empty" in message and "\n" not in message
+    assert len(read_llava(save(tmp_path, [spoken]))) == 1
 
 
 def test_of_many_wrong_rows_the_first_are_named_and_all_counted(tmp_path):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leo_drive.clips.image_file import ImageFolder, open_archive
+from leo_drive.clips import image_file
+from leo_drive.clips.image_file import ImageFolder, _Folders, open_archive
 from leo_drive.data.example import Picture
 from leo_drive.errors import InputError
 from tests.data.pictures import SIZE, jpeg, pack, shade, write
@@ -139,6 +140,85 @@ def test_a_folder_finds_files_first_then_the_archive(tmp_path):
     assert shade(folder.find("images/train/0.jpg").read()) == 50
     assert shade(folder.find("images/train/1.jpg").read()) == 80
     assert folder.find("images/train/2.jpg") == Picture(tmp_path / "images.zip", "images/train/2.jpg")
+
+
+FRAMES = [f"{segment}/{i}.jpg" for segment in ("aa", "bb") for i in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("named", "packed"),
+    [
+        ("images/train/", "scenery/images/train/"),
+        ("images/train/", "scenery/train/"),
+        ("images/train/", "images/images/train/"),
+        ("images/train/", "a/b/train/"),
+        ("images/train/", ""),
+        ("./images/train/", "scenery/images/train/"),
+        ("train/", "scenery/images/train/"),
+        ("scenery/train/", "scenery/images/train/"),
+        ("scenery/images/train/", "scenery/train/"),
+        ("scenery/images/train/", "images/train/"),
+        ("scenery/images/train/", "train/"),
+        ("scenery/images/train/", ""),
+    ],
+)
+def test_an_archive_packed_from_further_up_or_down(tmp_path, named, packed):
+    members = {packed + name: jpeg(50 * (i + 1)) for i, name in enumerate(FRAMES)}
+    extra = {f"__MACOSX/{name}": b"" for name in members} | {"README.txt": b"", "a/notes.txt": b""}
+    pack(tmp_path / "images.zip", members | extra)
+    folder = ImageFolder(tmp_path)
+    assert [shade(folder.find(named + name).read()) for name in FRAMES] == [50, 100, 150, 200]
+    gone = folder.find(named + "cc/0.jpg")
+    assert not gone.exists()
+    with pytest.raises(
+        InputError, match=rf"no such image in the archive, which has names such as {packed}aa/"
+    ):
+        gone.read()
+
+
+def test_an_archive_of_two_parts(tmp_path):
+    parts = {
+        f"{part}/images/train/{name}": jpeg(100) for part in ("scenery", "action") for name in FRAMES[:2]
+    }
+    pack(tmp_path / "images.zip", {**parts, "action/images/train/bb/0.jpg": jpeg(200)})
+    folder = ImageFolder(tmp_path)
+    assert not folder.find("images/train/aa/0.jpg").exists()  # in both
+    assert shade(folder.find("images/train/bb/0.jpg").read()) == 200
+    assert not folder.find("images/train/bb/1.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "member, name",
+    [
+        ("images/xx/CAM_FRONT/0.jpg", "images/yy/CAM_FRONT/0.jpg"),
+        ("a/train/xx/0.jpg", "images/train/yy/0.jpg"),
+        ("xx/0.jpg", "yy/0.jpg"),
+        ("0.jpg", "images/train/xx/0.jpg"),
+        ("foo/xx/0.jpg", "images/train/xx/0.jpg"),
+        ("train/xx/0.jpg", "train/xx/1.jpg"),
+    ],
+)
+def test_another_folders_picture_is_none(tmp_path, member, name):
+    pack(tmp_path / "images.zip", {member: jpeg(100)})
+    assert not ImageFolder(tmp_path).find(name).exists()
+
+
+def test_a_name_is_short_of_no_other_folders_than_the_first_was(tmp_path):
+    pack(tmp_path / "images.zip", {f"CAM_FRONT/{i}.jpg": jpeg(100) for i in range(2)})
+    folder = ImageFolder(tmp_path)
+    found = [folder.find(f"images/{drive}/CAM_FRONT/{i}.jpg").exists() for drive in "xy" for i in range(2)]
+    assert found == [True, True, False, False]
+
+
+def test_an_archives_folders_are_looked_at_once(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(image_file, "_Folders", lambda names: looked.append(names) or _Folders(names))
+    pack(tmp_path / "images.zip", {f"scenery/train/{i:03}/0.jpg": b"" for i in range(200)})
+    for _ in range(2):
+        folder = ImageFolder(tmp_path)
+        found = [folder.find(f"images/train/{i:03}/0.jpg").member for i in range(200)]
+        assert found == [f"scenery/train/{i:03}/0.jpg" for i in range(200)]
+    assert len(looked) == 1
 
 
 def test_paths_are_compared_as_they_are_given(tmp_path, monkeypatch):

@@ -56,6 +56,13 @@ YES_NO = ("yes", "no")
         ("Слева.", ("слева", "справа"), "слева"),
         ("Something odd.", ("left", "前"), None),
         ("5", (">5", "none"), None),
+        ("It is > 5.", (">5", "none"), ">5"),
+        ("I can't tell.", ("yes", "can\u2019t tell"), "can\u2019t tell"),
+        ("left - right", ("left \u2013 right", "none"), "left \u2013 right"),
+        ("It is 30 degrees.", ("30\u00b0", "90\u00b0"), "30\u00b0"),
+        ("100 percent", ("100%", "50%"), "100%"),
+        ("50 %.", ("100%", "50%"), "50%"),
+        ("5 %", ("5%", "5"), "5%"),
         ("There are >5 of them.", (">5", "none"), ">5"),
         ("C++", ("C", "C++"), "C++"),
         ("C++ or C", ("C", "C++"), None),
@@ -80,9 +87,52 @@ def test_reading(text, choices, value):
         ("Are there no cyclists?", "There are no cyclists.", None),
         ("Is it safe to proceed?", "There is no traffic ahead.", None),
         ("Can we overtake any car?", "We can overtake as there is no oncoming traffic.", None),
+        ("Is there a cyclist?", "There isn't a cyclist.", "no"),
+        ("Is there a cyclist?", "There isn't a cyclist on the left.", None),
+        ("Are there any pedestrians?", "I don\u2019t see any pedestrians.", "no"),
+        ("Are there any pedestrians?", "I see no pedestrians.", "no"),
+        ("Are there any pedestrians?", "There are zero pedestrians.", "no"),
+        ("Are there any vehicles on the left?", "There are no vehicles on the right.", None),
+        ("Is it raining?", "It is not raining.", "no"),
+        ("Are we moving?", "We're not moving.", "no"),
+        ("Is the light red?", "The light is not red.", "no"),
+        ("Is there a vehicle ahead?", "There is not a car ahead.", None),
+        ("Do we need to stop?", "We do not need to stop for the bus.", None),
     ],
 )
 def test_what_is_denied_is_what_was_asked_for(question, text, value):
+    assert read_value(text, YES_NO, question) == value
+
+
+@pytest.mark.parametrize(
+    "question, text, value",
+    [
+        ("Is there a cyclist?", "There is a cyclist on the left.", "yes"),
+        ("Are there pedestrians crossing?", "There are two pedestrians crossing.", "yes"),
+        ("Are there any pedestrians?", "I can see a pedestrian.", "yes"),
+        ("Is there a vehicle ahead?", "There is a car ahead.", "yes"),
+        ("Is it raining?", "It is raining.", "yes"),
+        ("Is the light red?", "The light is red.", "yes"),
+        ("Is the road clear?", "The road ahead is clear.", "yes"),
+        ("Are we getting closer to the vehicle ahead?", "We are getting closer to the vehicle ahead.", "yes"),
+        ("Is there a cyclist on the left?", "There is a cyclist on the right.", None),
+        ("Is there a pedestrian?", "There is a pedestrian crossing.", None),
+        ("Is there any traffic?", "There is a traffic light.", None),
+        ("Is the car ahead of the bus?", "The bus is ahead of the car.", None),
+        ("Are we turning?", "They are turning.", None),
+        ("Is the light red?", "The light was red.", None),
+        ("Is the light red?", "The light is red or green.", None),
+        ("Is it safe to proceed?", "It would be safe to proceed if the light were green.", None),
+        ("Is the road wet?", "The road is dry.", None),
+        ("Are there any cyclists?", "There are few cyclists.", None),
+        ("Are there any cyclists?", "There are cyclists, but far away.", None),
+        ("Is there no cyclist?", "There is a cyclist.", None),
+        ("Is there anything?", "Something.", None),
+        ("Are there two cyclists?", "There are three cyclists.", None),
+        ("Are there two cyclists?", "There are two cyclists.", "yes"),
+    ],
+)
+def test_what_is_asked_may_be_said_again(question, text, value):
     assert read_value(text, YES_NO, question) == value
 
 
