@@ -6,20 +6,25 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
 from leo_drive.clips import Clip
 from leo_drive.clips.lingoqa import RATE
-from leo_drive.data.check import check_examples
+from leo_drive.data.check import UNASKED, check_examples
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.partial import PartialAnswers, finished, what_is_shown
 from leo_drive.evaluation.table import Answered, by_question
+from leo_drive.files import writable_folder
 from leo_drive.inference import Leo
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
+
+MISSING = "missing_pictures.txt"
+"""In the output folder, when more pictures are missing than an error can name."""
 
 Progress = Callable[[int, int], None]
 
@@ -60,9 +65,9 @@ def answer_examples(
     there = sum(kept.get(name, i, shown[i]) is not None for name, i in every)
     if there == len(every):
         name = finished(kept.path).name
-        log.warning("%s: has all answers already; remove its %s to answer again", kept.path.parent, name)
+        logger.warning("%s: has all answers already; remove its %s to answer again", kept.path.parent, name)
     elif there:
-        log.warning("%s: going on after %d of %d clips", kept.path, there, len(every))
+        logger.warning("%s: going on after %d of %d clips", kept.path, there, len(every))
     answers: dict[str, list[list[Answered]]] = {name: [] for name in (*passes, *besides)}
     for number, (name, show) in enumerate(passes.items()):
         for i, example in enumerate(examples):
@@ -86,13 +91,24 @@ def answer_examples(
 
 
 def check_pictures(
-    examples: Sequence[Example], where: str, cure: str = "get the data set's images again"
+    examples: Sequence[Example], where: str, out: Path, cure: str = "get the data set's images again"
 ) -> None:
-    """Raise InputError with the pictures that are missing, before anything is answered."""
+    """Raise InputError with the pictures that are missing, before anything is answered.
+
+    Args:
+        out: a folder for the whole list of them, where a line has no room for it.
+    """
     report = check_examples(examples)
-    problems = [line for line in report.lines()[1:] if "pictures" in line or "archives" in line]
-    if problems:
-        raise InputError(f"{where}: {'; '.join(problems)}; {cure}")
+    report.problems.pop(UNASKED, None)  # no fault here: nothing is asked about them
+    listed = out / MISSING
+    listed.unlink(missing_ok=True)  # of an earlier evaluation
+    if every := report.whole_list():
+        writable_folder(out)
+        text = "".join(f"{line}\n" for line in every)
+        listed.write_text(text, encoding="utf-8", errors="backslashreplace")
+    if not report.ok:
+        said = "; ".join(report.lines()[1:])
+        raise InputError(f"{where}: {said}{f' (all in {listed})' if every else ''}; {cure}")
 
 
 def clip_of(example: Example, frames: int, source: str = "") -> Clip:

@@ -64,7 +64,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
             f"{part}: {len(examples)} clips with closed questions, calibration needs {FOLDS} at the least; "
             f"give a larger part"
         )
-    check_pictures(examples, str(part))
+    check_pictures(examples, str(part), out_dir)
     with kept_answers(out_dir / PARTIAL, what_answers_depend_on(leo, examples, MAX_NEW_TOKENS)) as kept:
         source = part_table(part).absolute().parent.name
         answers = answer_examples(leo, examples, {"calibration": lambda clip: clip}, kept, source, progress)
@@ -93,7 +93,7 @@ def calibrate_model(leo: Leo, part: Path, out_dir: Path, progress: Progress | No
     return report
 
 
-def store_temperature(folder: Path, report: dict[str, Any]) -> None:
+def store_temperature(folder: Path, report: dict[str, Any]) -> bool:
     """Write the temperature into a model folder's config.json, and what it was fitted on into its card.
 
     Where the model has it already, from the same answers as a rule, both stay as they are.
@@ -101,11 +101,14 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
     Args:
         report: what `calibrate_model` gives.
 
+    Returns:
+        Whether anything was written.
+
     Raises:
         LeoDriveError: confidence would mean less than it did; nothing is written.
     """
     if math.isclose(report["temperature"], report["temperature_before"], rel_tol=_SAME):
-        return
+        return False
     before, after = (report[name]["ece"] for name in ("before", "after"))
     if after > before:
         raise LeoDriveError(
@@ -131,6 +134,7 @@ def store_temperature(folder: Path, report: dict[str, Any]) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["confidence_temperature"] = report["temperature"]
     write(path, json.dumps(config, indent=2) + "\n")
+    return True
 
 
 def _closed_alone(example: Example) -> Example:

@@ -60,13 +60,14 @@ def calibrate(
         print_json(report)
     else:
         _print(report)
-        out.print(f"{REPORT} and {PLOT} in {out_dir}", highlight=False, markup=False)
+        out.print(f"{REPORT} and {PLOT} in {out_dir}")
+    done = "not stored, because of --no-write"
     if folder is not None:
         # After the numbers, which say why, where this refuses.
-        store_temperature(folder, report)
+        stored = store_temperature(folder, report)
+        done = f"stored in {folder / 'config.json'}" if stored else f"{folder}: has this temperature already"
     if not as_json:
-        stored = f"stored in {folder / 'config.json'}" if folder else "not stored"
-        out.print(stored, highlight=False, markup=False)
+        out.print(done)
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -76,20 +77,15 @@ def _print(report: dict[str, Any]) -> None:
         f"{report['clips']} clips, {before['accuracy']:.1%} right\n"
         f"temperature {report['temperature']:.3f}, was {report['temperature_before']:.3f}\n"
         f"expected calibration error {after['ece']:.3f}, was {before['ece']:.3f} (each fifth of the clips "
-        f"with the temperature of the others)",
-        highlight=False,
-        markup=False,
+        f"with the temperature of the others)"
     )
     for row in before["coverage"][1::2]:
-        out.print(
-            f"the most confident {row['coverage']:.0%} of answers: {row['accuracy']:.1%} right",
-            highlight=False,
-        )
+        out.print(f"the most confident {row['coverage']:.0%} of answers: {row['accuracy']:.1%} right")
 
 
 def _folder_to_write(model: str) -> Path:
     """The folder that is calibrated; nobody writes into the package, or on a hub, without saying so."""
-    from leo_drive.inference.load import embedded_models
+    from leo_drive.models import embedded_models
 
     if model in embedded_models():
         raise InputError(

@@ -15,7 +15,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from leo_drive.evaluation.page import BLUE, GREY, ORANGE, figure
+from leo_drive.evaluation.page import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Section,
+    figure,
+    figure_html,
+    hundredths,
+    table_html,
+    text_html,
+)
+from leo_drive.evaluation.table import counting
 
 BINS = 10
 LOWEST, HIGHEST = 0.02, 50.0
@@ -71,8 +82,8 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> dict[s
 
 
 def table_reliability(table: pd.DataFrame) -> dict[str, Any] | None:
-    """`reliability` of the closed questions of a table; None where no answer to one has a confidence."""
-    rows = table[table["truth"].notna() & table["confidence"].notna()]
+    """`reliability` of a table's closed questions that count; None where no answer has a confidence."""
+    rows = table[table["truth"].notna() & table["confidence"].notna() & counting(table)]
     if not len(rows):
         return None
     return reliability(list(rows["confidence"]), [bool(c) for c in rows["correct"]])
@@ -106,7 +117,7 @@ def coverage(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, flo
 def fit_temperature(mean_logprobs: Sequence[float], correct: Sequence[bool]) -> float:
     """The temperature with which confidence predicts best, in likelihood, whether an answer is right.
 
-    The likelihood is concave in 1 / temperature, so halving an interval finds its one maximum.
+    The likelihood is concave in 1 / temperature: a search between bounds finds its one maximum.
 
     Args:
         mean_logprobs: of each answer, the mean of its tokens' log-probabilities (nats), at most 0.
@@ -124,16 +135,15 @@ def fit_temperature(mean_logprobs: Sequence[float], correct: Sequence[bool]) -> 
     if right.all() or not right.any():
         raise ValueError(f"all {len(right)} answers are {'right' if right.all() else 'wrong'}")
 
-    def slope(inverse: float) -> float:
-        wrong = logs[~right]
-        with np.errstate(over="ignore"):  # what is that unlikely adds nothing
-            return float(logs[right].sum() - (wrong / np.expm1(-inverse * wrong)).sum())
+    from scipy.optimize import minimize_scalar
 
-    low, high = 1 / HIGHEST, 1 / LOWEST
-    for _ in range(100):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return 1 / math.sqrt(low * high)
+    def cost(log_temperature: float) -> float:
+        scaled = logs * math.exp(-log_temperature)
+        return -float(scaled[right].sum() + np.log(-np.expm1(scaled[~right])).sum())
+
+    bounds = math.log(LOWEST), math.log(HIGHEST)
+    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return math.exp(found.x)
 
 
 def held_out_temperatures(
@@ -155,6 +165,28 @@ def held_out_temperatures(
     for f in np.unique(fold):
         temperatures[fold == f] = fit_temperature(logs[fold != f], right[fold != f])
     return temperatures
+
+
+def in_a_line(found: Mapping[str, Any]) -> str:
+    """What `reliability` found, for the terminal."""
+    half = next(row for row in found["coverage"] if row["coverage"] == 0.5)
+    return (
+        f"expected calibration error {found['ece']:.3f}; the surer half of the closed answers: "
+        f"{half['accuracy']:.1%} right, all of them: {found['accuracy']:.1%}"
+    )
+
+
+def confidence_section(found: Mapping[str, Any]) -> Section:
+    """The same on a page, with its plot."""
+    html = text_html(
+        f"Expected calibration error {found['ece']:.3f} over {found['answers']} answers to closed "
+        f"questions: mean confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. "
+        f"For a model, leo-drive evaluate calibrate fits the temperature that brings them together."
+    )
+    html += figure_html(reliability_figure({"confidence": dict(found)}), "reliability and coverage")
+    columns = ["questions answered", "accuracy", "from a confidence of"]
+    rows = [(f"{r['coverage']:.0%}", hundredths(r["accuracy"]), r["confidence"]) for r in found["coverage"]]
+    return Section("Confidence", html + table_html(columns, rows))
 
 
 def reliability_figure(curves: Mapping[str, dict[str, Any]]) -> Figure:

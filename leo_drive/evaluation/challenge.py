@@ -28,6 +28,7 @@ SORTS = ("accuracy", "chatgpt", "language", "match")
 UNTOLD = "untold"
 """In place of one, in a file without tags."""
 
+_OPTIONS = " Please select the correct answer from the following options: "
 _MOVING = "what is the moving status of object"
 _PLANNING = ("what actions could the ego vehicle take", "lead to a collision", "safe actions")
 _STATUSES = (
@@ -127,6 +128,24 @@ def read_challenge(
     return Challenge(path, examples, stages, sorts, answered, drawn)
 
 
+def bare_question(text: str) -> str:
+    """A question's words alone: without placeholders for pictures, one space between words.
+
+    Example:
+        >>> bare_question("<image>\\nIs it  moving?")
+        'Is it moving?'
+    """
+    return " ".join(text.replace("<image>", " ").split())
+
+
+def same_question(given: str, asked: str) -> bool:
+    """Whether a file's question is the challenge's: bare ones, the challenge's with our options or without.
+
+    Not with other options, since answers are their letters.
+    """
+    return given in (bare_question(asked), bare_question(asked.partition(_OPTIONS)[0]))
+
+
 def _has_answers(path: Path, every: Mapping[str, _QA]) -> bool:
     """Whether the file has the answers. One without any is for the server; one that lacks some is damaged."""
     empty = [where for where, qa in every.items() if not (qa.A and qa.A.strip())]
@@ -211,8 +230,7 @@ def _multiple_choice(id_: str, question: str, answer: str, known: tuple[str, ...
     drawn.shuffle(options)
     letters = "ABCD"
     said = " ".join(f"{letter}. {option}" for letter, option in zip(letters, options, strict=True))
-    asked = f"{question} Please select the correct answer from the following options: {said}"
-    return asked, letters[options.index(answer)]
+    return f"{question}{_OPTIONS}{said}", letters[options.index(answer)]
 
 
 def _answer(qa: _QA) -> str:

@@ -126,7 +126,7 @@ def evaluate_lingoqa(
     }
     if predictions is None:
         if corrupt is not None:
-            extras.append(Robustness.of(root, corrupt))
+            extras.append(Robustness.of(root, corrupt, judged=judged_by is not None))
         if consistency:
             extras.append(Consistency())
         with spinner(f"loading {model}"):
@@ -146,7 +146,7 @@ def evaluate_lingoqa(
     else:
         print_report(report, out)
         print_extras(report, out)
-        out.print(f"{_FILES} in {out_dir}", highlight=False, markup=False)
+        out.print(f"{_FILES} in {out_dir}")
 
 
 @evaluate.command(
@@ -192,6 +192,7 @@ def evaluate_drivelm(
 
     Run again after it was stopped, it goes on where it was.
     """
+    from leo_drive.evaluation.calibration import in_a_line
     from leo_drive.evaluation.challenge import read_challenge
     from leo_drive.evaluation.challenge_stages import print_stages
     from leo_drive.evaluation.report import folder_for, print_scores
@@ -219,7 +220,9 @@ def evaluate_drivelm(
     else:
         print_stages(report, out)
         print_scores(report, out)
-        out.print(f"output.json, questions.csv, report.json and report.html in {out_dir}", highlight=False)
+        if found := report.get("confidence"):
+            out.print(in_a_line(found))
+        out.print(f"output.json, questions.csv, report.json and report.html in {out_dir}")
 
 
 @evaluate.command(
@@ -256,7 +259,7 @@ def evaluate_compare(
         print_json(found)
     else:
         print_comparison(found, out)
-        out.print(f"changed.csv, compare.json and compare.html in {where}", highlight=False, markup=False)
+        out.print(f"changed.csv, compare.json and compare.html in {where}")
 
 
 evaluate.command("calibrate", epilog=CALIBRATE_EXAMPLES)(calibrate)

@@ -10,7 +10,6 @@ score is over the questions that count for it, right and wrong are compared wher
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from leo_drive.errors import InputError, some
@@ -40,7 +38,7 @@ from leo_drive.evaluation.page import (
 from leo_drive.evaluation.predictions import repeated
 from leo_drive.evaluation.report import now, plain, read_report, write, write_json
 from leo_drive.evaluation.scores import GAINS, NAMES, measure
-from leo_drive.evaluation.table import csv_text, read_table
+from leo_drive.evaluation.table import counting, csv_text, read_table
 from leo_drive.files import writable_folder
 from leo_drive.terminal import print_table
 
@@ -90,8 +88,10 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
     missing |= _gains(*reports)
     judges = [report["settings"].get("judge_hash") for report in reports]
     if judges[0] != judges[1]:
-        if scores.pop("lingo_judge", None):
-            missing["lingo_judge"] = f"judged by different judges ({judges[0]}, {judges[1]})"
+        of_a_judge = scores.keys() & {"lingo_judge"} | missing.keys() & {"judge_gain_over_blind"}
+        for name in sorted(of_a_judge):
+            scores.pop(name, None)
+            missing[name] = f"judged by different judges ({judges[0]}, {judges[1]})"
         for report in reports:
             (report.get("robustness") or {}).pop("lingo_judge", None)
     # What one judge alone has said makes no answer better or worse than the other's.
@@ -134,25 +134,22 @@ def mcnemar(only_a: int, only_b: int) -> float:
         >>> round(mcnemar(1, 9), 4)
         0.0215
     """
-    count, fewer = only_a + only_b, min(only_a, only_b)
-    # Logarithms: among tens of thousands of questions the binomials have as many digits.
-    logs = (
-        math.lgamma(count + 1) - math.lgamma(i + 1) - math.lgamma(count - i + 1) - count * math.log(2)
-        for i in range(fewer + 1)
-    )
-    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
+    from scipy.stats import binomtest
+
+    count = only_a + only_b
+    return float(binomtest(only_a, count).pvalue) if count else 1.0
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:
     """The scores of both with the difference, for the terminal."""
-    console.print(f"A: {found['model_a']}, {found['a']}", highlight=False, markup=False)
-    console.print(f"B: {found['model_b']}, {found['b']}", highlight=False, markup=False)
+    console.print(f"A: {found['model_a']}, {found['a']}")
+    console.print(f"B: {found['model_b']}, {found['b']}")
     table = Table(*_COLUMNS)
     for row in _rows(found):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     print_table(table, console)
     for line in (_summary(found), *found["notes"]):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 _COLUMNS = (
@@ -204,7 +201,7 @@ def _scores(
     missing |= {name: "A has none" for name in b.metrics if name not in a.metrics}
     for name, column in _BINARY.items():
         if name in scores:
-            both = _counts(first) & _counts(second)
+            both = counting(first) & counting(second)
             right_a, right_b = both & _right(first, column), both & _right(second, column)
             only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
             p = mcnemar(only_a, only_b)
@@ -237,15 +234,8 @@ def _right(table: pd.DataFrame, column: str) -> np.ndarray:
     return np.array([value is True for value in table["correct"]])
 
 
-def _counts(table: pd.DataFrame) -> np.ndarray:
-    """Which questions the scores are over: all, but of DriveLM."""
-    if COUNTS not in table:
-        return np.ones(len(table), dtype=bool)
-    return (table[COUNTS] == "yes").to_numpy()
-
-
 def _counted(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, int]:
-    a, b = _counts(first), _counts(second)
+    a, b = counting(first), counting(second)
     return {"both": int((a & b).sum()), "a": int((a & ~b).sum()), "b": int((b & ~a).sum())}
 
 
@@ -260,7 +250,7 @@ def _changed(first: pd.DataFrame, second: pd.DataFrame, verdicts: Sequence[str])
         (_right(second, column).astype(int) - _right(first, column).astype(int) for column in verdicts),
         start=np.zeros(len(first), int),
     )
-    counts = zip(_counts(first), _counts(second), strict=True)
+    counts = zip(counting(first), counting(second), strict=True)
     each = zip(first.iterrows(), second.iterrows(), counts, gained, strict=True)
     for (_, a), (_, b), (in_a, in_b), gain in each:
         if in_a != in_b:

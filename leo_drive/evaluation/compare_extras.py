@@ -6,9 +6,10 @@ its own report, and the difference has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from leo_drive.evaluation import STRENGTHS
 from leo_drive.evaluation.page import Section, hundredths, table_html, text_html, with_interval
 
 _Row = tuple[str, float | None, list[float] | None]
@@ -74,15 +75,20 @@ def _difference(row: Mapping[str, Any]) -> str:
 
 
 def _robustness(found: Mapping[str, Any]) -> Iterator[_Row]:
+    if "balanced_accuracy" in found:
+        yield from _of_closed(found)
+    if "lingo_judge" in found:
+        for said, value, ends in _of_score("lingo_judge", found["lingo_judge"]):
+            yield f"Lingo-Judge, {said}", value, ends
+
+
+def _of_closed(found: Mapping[str, Any]) -> Iterator[_Row]:
     of_all = found.get("intervals", {})
     yield from _of_score("balanced_accuracy", found)
     for gain, said in (("gain_over_blind", "gain over grey frames"), ("temporal_gain", "temporal gain")):
         yield f"{said}, mean of {len(found['kinds'])} kinds", found[gain], of_all.get(gain)
         for kind, row in found["kinds"].items():
             yield f"{said}: {kind}", row[gain], row.get("intervals", {}).get(gain)
-    if "lingo_judge" in found:
-        for said, value, ends in _of_score("lingo_judge", found["lingo_judge"]):
-            yield f"Lingo-Judge, {said}", value, ends
 
 
 def _of_score(score: str, found: Mapping[str, Any]) -> Iterator[_Row]:
@@ -93,8 +99,14 @@ def _of_score(score: str, found: Mapping[str, Any]) -> Iterator[_Row]:
         for strength, cell in by_strength.items():
             said = f"{corruption.replace('_', ' ')}, strength {strength}"
             yield said, cell[score], cell.get("interval")
-    over = ", ".join(name.replace("_", " ") for name in found["corruptions"])
+    over = ", ".join(_over(name, by_strength) for name, by_strength in found["corruptions"].items())
     yield f"mean share of the gain over grey frames that is kept ({over})", found["mean_kept"], None
+
+
+def _over(corruption: str, strengths: Collection[str]) -> str:
+    """A corruption, and where there are not all its strengths, which."""
+    name = corruption.replace("_", " ")
+    return name if len(strengths) == len(STRENGTHS) else f"{name} at {' and '.join(strengths)}"
 
 
 def _confidence(found: Mapping[str, Any]) -> Iterator[_Row]:

@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from leo_drive.data.closed import read_value
@@ -190,7 +189,7 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
         pairs = sum(part["pairs"] for part in parts if part)
         unread = sum(part["unread"] * part["pairs"] for part in parts if part and part["pairs"])
         table.add_row(
-            escape(name),
+            name,
             *(
                 with_interval(part["contradictory"], part["interval"] if room else None, _shown)
                 if part
@@ -201,7 +200,7 @@ def print_consistency(found: dict[str, Any], console: Console) -> None:
             style="bold" if group is found else "",
         )
     print_table(table, console)
-    console.print("unread: an answer of the pair could not be told; not counted", highlight=False)
+    console.print("unread: an answer of the pair could not be told; not counted")
 
 
 def _shown(number: float | None) -> str:

@@ -9,8 +9,10 @@ horizon, and at night the headlights still reach the road ahead.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -18,11 +20,11 @@ from PIL import Image
 
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
+from leo_drive.evaluation import STRENGTHS
 
 Picture = np.ndarray
 """(H, W, 3) uint8, RGB."""
 
-STRENGTHS = (1, 2, 3)
 GREY = 127
 # Where the road meets the sky in a dashcam's picture, as a share of its height.
 _HORIZON = 0.45
@@ -167,25 +169,33 @@ def _jpeg(picture: Picture, strength: int, rng: np.random.Generator) -> Picture:
 
 
 def _dropped(clip: Clip, strength: int, rng: np.random.Generator) -> Clip:
-    """A quarter, half or three quarters of the frames before the last are lost, one at the least."""
+    """A quarter, half or three quarters of the frames before the last are lost: at the least 1, 2 and 3."""
     earlier = len(clip.frames) - 1
-    lost = max(1, round(earlier * strength / 4)) if earlier else 0
+    lost = min(earlier, max(strength, round(earlier * strength / 4)))
     kept = [*sorted(rng.permutation(earlier)[lost:].tolist()), earlier]
     return _taken(clip, kept)
 
 
 def _shuffled(clip: Clip, strength: int, rng: np.random.Generator) -> Clip:
-    """Frames before the last in a wrong order: two neighbours changed over, any order, or backwards."""
+    """Frames before the last in a wrong order: two neighbours changed over, something between, or backwards.
+
+    How wrong an order is, its pairs that are the wrong way round say: one at strength 1, all at 3.
+    """
     earlier = len(clip.frames) - 1
-    order = list(range(earlier))
-    if earlier > 1 and strength == 1:
+    order, pairs = list(range(earlier)), math.comb(earlier, 2)
+    if strength == 1 and pairs:
         i = int(rng.integers(earlier - 1))
         order[i], order[i + 1] = order[i + 1], order[i]
-    while earlier > 1 and strength == 2 and order == sorted(order):
-        order = rng.permutation(earlier).tolist()
-    if strength == 3:
+    elif strength == 2 and pairs > 2:
+        while not 1 < _wrong_pairs(order) < pairs:
+            order = rng.permutation(earlier).tolist()
+    else:
         order.reverse()
     return replace(clip, frames=tuple(clip.frames[i] for i in [*order, earlier]))
+
+
+def _wrong_pairs(order: Sequence[int]) -> int:
+    return sum(first > second for first, second in combinations(order, 2))
 
 
 def last_frame(clip: Clip) -> Clip:
@@ -208,8 +218,18 @@ CORRUPTIONS: dict[str, _Corruption] = {
 }
 """By the name that `--corrupt` takes."""
 
-LEAST_FRAMES = {"dropped": 2, "shuffled": 3}
-"""Of a clip; shorter ones stay as they are, since the last frame stays. Of the others one is enough."""
+_OF_FEW_FRAMES = {"dropped": {1: 0, 2: 1, 3: 2}, "shuffled": {1: 0, 2: 0, 3: 1}}
+"""How many strengths differ for so short a clip, since its last frame stays; all three for longer ones."""
+
+
+def strengths_of(name: str, frames: int) -> tuple[int, ...]:
+    """The strengths of a corruption that change a clip of so many frames, each otherwise than those before.
+
+    Example:
+        >>> strengths_of("dropped", 5), strengths_of("dropped", 2), strengths_of("shuffled", 2)
+        ((1, 2, 3), (1,), ())
+    """
+    return STRENGTHS[: _OF_FEW_FRAMES.get(name, {}).get(frames, len(STRENGTHS))]
 
 
 def _taken(clip: Clip, kept: Sequence[int]) -> Clip:

@@ -7,10 +7,10 @@ grey frames, questions.csv, report.json and report.html.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -29,20 +29,28 @@ from leo_drive.evaluation.answering import (
     clip_of,
     grey_clip,
 )
-from leo_drive.evaluation.challenge import Challenge
+from leo_drive.evaluation.calibration import confidence_section, table_reliability
+from leo_drive.evaluation.challenge import Challenge, bare_question, same_question
 from leo_drive.evaluation.challenge_score import WITHOUT_CHATGPT, known_part, scored, shares
 from leo_drive.evaluation.challenge_stages import by_stage, stages_section
 from leo_drive.evaluation.notes import cut_short
-from leo_drive.evaluation.page import Section, page, table_html
+from leo_drive.evaluation.page import Section, table_html
 from leo_drive.evaluation.partial import PARTIAL, finished, kept_answers, made_by, what_answers_depend_on
-from leo_drive.evaluation.predictions import Matching, check_apart, file_hash, match
-from leo_drive.evaluation.report import PAGE, REPORT, folder_for, now, plain, settings, write, write_json
+from leo_drive.evaluation.predictions import Matching, check_apart, match
+from leo_drive.evaluation.report import (
+    PAGE,
+    REPORT,
+    Origin,
+    begin_report,
+    end_report,
+    folder_for,
+    made_with,
+    write_evaluation,
+)
 from leo_drive.evaluation.scores import measure
 from leo_drive.evaluation.sections import mistakes_section, scores_section, settings_section
-from leo_drive.evaluation.table import QUESTIONS, Answered, fingerprint, question_table, to_csv
+from leo_drive.evaluation.table import QUESTIONS, Answered, question_table
 from leo_drive.inference import Leo
-
-log = logging.getLogger(__name__)
 
 SIGHTED, BLIND = "output", "output_blind"
 OUTPUT, OUTPUT_BLIND = f"{SIGHTED}.json", f"{BLIND}.json"
@@ -52,6 +60,7 @@ RESULTS = (OUTPUT, OUTPUT_BLIND, QUESTIONS, REPORT, PAGE)
 class _Prediction(BaseModel):
     id: str
     answer: str
+    question: str | None = None
 
 
 def evaluate_challenge(
@@ -82,12 +91,13 @@ def evaluate_challenge(
         InputError: pictures are missing, cameras and questions do not fit the model's context, or `out` has
             part of the answers of another model, or to other questions.
     """
+    folder_for(out, DRIVELM)
     check_pictures(
         challenge.examples,
         str(challenge.path),
+        out,
         f"put {ARCHIVES} beside it, or say with --nuscenes where they are",
     )
-    folder_for(out, DRIVELM)
     about = what_answers_depend_on(leo, challenge.examples, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         name = challenge.path.stem
@@ -98,17 +108,19 @@ def evaluate_challenge(
             leo, challenge.examples, passes, kept, name, progress, max_new_tokens=max_new_tokens
         )
         tables = {key: question_table(challenge.examples, said[key], name) for key in passes}
-        by = made_by(leo, about, cameras=", ".join(challenge.examples[0].names or ()))
-        report = _finish(challenge, tables, by, out, leo.name, command)
+        shown = made_by(leo, about, cameras=", ".join(challenge.examples[0].names or ()))
+        report = _finish(challenge, tables, Origin(leo.name, shown, command), out)
     return report
 
 
 def score_challenge(challenge: Challenge, predictions: Path, out: Path, command: str = "") -> dict[str, Any]:
     """Score the answers in a file of the challenge's format (a list of id and answer), without a model.
 
+    Where it has the questions too, they have to be the challenge's.
+
     Raises:
-        InputError: the file cannot be read, has no answer to a question of the challenge, would be written
-            over, or there is nothing to score against.
+        InputError: the file cannot be read, has no answer to a question of the challenge or answers to others
+            under its ids, would be written over, or there is nothing to score against.
     """
     check_apart(predictions, out, RESULTS)
     if not challenge.answered:
@@ -117,6 +129,7 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
         qa.question_id: example.example_id for example in challenge.examples for qa in example.questions
     }
     given = read_json(predictions, list[_Prediction], "the challenge's output: a list of id and answer")
+    _refuse_other_questions(challenge, given, predictions)
     answers: dict[tuple[str, str], list[Answered]] = {}
     doubled = []
     for one in given:
@@ -131,32 +144,43 @@ def score_challenge(challenge: Challenge, predictions: Path, out: Path, command:
     )
     folder_for(out, DRIVELM)
     finished(out / PARTIAL).unlink(missing_ok=True)  # of an earlier evaluation, by a model
-    made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
-    return _finish(challenge, {SIGHTED: matching.table}, made_by, out, predictions.name, command, matching)
+    origin = Origin.of_file(predictions, command, matching)
+    return _finish(challenge, {SIGHTED: matching.table}, origin, out)
+
+
+def _refuse_other_questions(challenge: Challenge, given: Sequence[_Prediction], path: Path) -> None:
+    """Raise InputError if answers are to other questions than the challenge has under their ids."""
+    asked = {qa.question_id: qa.question for example in challenge.examples for qa in example.questions}
+    said = [(one.id, bare_question(one.question or "")) for one in given if one.id in asked]
+    others = [(id_, text) for id_, text in said if text and not same_question(text, asked[id_])]
+    if others:
+        id_, text = others[0]
+        theirs, ours = _where_they_part(text, bare_question(asked[id_]))
+        drawn = ", which are drawn from a training file and numbered anew" if challenge.drawn else ""
+        raise InputError(
+            f"{path}: {len(others)} of {len(said)} answers are to other questions than {challenge.path} has "
+            f"under their ids: {id_} is {theirs}, and not {ours}; answer the challenge's questions{drawn}: "
+            f"leo-drive evaluate drivelm --model nano lists them in {OUTPUT}"
+        )
+
+
+def _where_they_part(one: str, other: str) -> tuple[str, str]:
+    """Two texts for a message, each short and from a little before where they are no longer the same."""
+    apart = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(other))
+    start = max(0, apart - 20)
+    ends = (shorten(text[start:], 70, placeholder=" ...") for text in (one, other))
+    first, second = (repr(f"... {end}" if start else end) for end in ends)
+    return first, second
 
 
 def _finish(
-    challenge: Challenge,
-    tables: dict[str, pd.DataFrame],
-    made_by: dict[str, Any],
-    out: Path,
-    model: str,
-    command: str,
-    matching: Matching | None = None,
+    challenge: Challenge, tables: dict[str, pd.DataFrame], origin: Origin, out: Path
 ) -> dict[str, Any]:
+    """Score, and write everything."""
     tables = {name: _scored(challenge, table) for name, table in tables.items()}
     table = tables[SIGHTED]
-    report: dict[str, Any] = {
-        "benchmark": DRIVELM,
-        "model": model,
-        "part": str(challenge.path),
-        "part_hash": fingerprint(challenge.examples),
-        "segments": len(challenge.examples),
-        "questions": len(table),
-        "scores": {},
-        "notes": [],
-        "warnings": _warnings(table, matching),
-    }
+    report = begin_report(DRIVELM, challenge.path, challenge.examples, table, origin)
+    report |= {"scores": {}, "notes": [], "warnings": _warnings(table, origin.matching)}
     tokenizer = None
     if challenge.answered:
         measured = measure(table, DRIVELM)
@@ -166,29 +190,20 @@ def _finish(
         report["stages"] = by_stage(table, measured.metrics)
         report["sorts"], report["official"] = shares(table), known_part(report["scores"])
         report["scores"]["chatgpt"] = {"score": None, "missing": "needs ChatGPT"}
+        if (confidence := table_reliability(table)) is not None:
+            report["confidence"] = confidence
         report["notes"] = _notes(challenge, report["official"], report["sorts"])
     else:
         report["notes"] = [
             f"{challenge.path} has no answers: {OUTPUT} is for the challenge's server to score."
         ]
-    if matching:
-        report["matching"] = matching.as_dict()
-    report["settings"] = settings(
-        **made_by, part=str(challenge.path), part_hash=report["part_hash"], tokenizer=tokenizer
-    )
-    if command:
-        report["command"] = command
-    report = plain(report)
-    for line in report["warnings"]:
-        log.warning("%s", line)
-    write(out / OUTPUT, _output(challenge, table))
-    if BLIND in tables:
-        write(out / OUTPUT_BLIND, _output(challenge, tables[BLIND]))
-    else:
-        (out / OUTPUT_BLIND).unlink(missing_ok=True)  # of an earlier evaluation
-    write(out / QUESTIONS, to_csv(table))
-    write_json(out / REPORT, report)
-    write(out / PAGE, _page(challenge, report, table))
+    if origin.matching:
+        report["matching"] = origin.matching.as_dict()
+    report["settings"] = made_with(report, origin, tokenizer=tokenizer)
+    report = end_report(report, origin)
+    files = {f"{name}.json": _output(challenge, one) for name, one in tables.items()}
+    title = f"{origin.name} on {challenge.path.name}"
+    write_evaluation(out, report, table, files, RESULTS, title, _sections(challenge, report, table))
     return report
 
 
@@ -247,7 +262,7 @@ def _notes(challenge: Challenge, official: dict[str, Any], sorts: dict[str, dict
     return lines
 
 
-def _page(challenge: Challenge, report: dict[str, Any], table: pd.DataFrame) -> str:
+def _sections(challenge: Challenge, report: dict[str, Any], table: pd.DataFrame) -> list[Section | None]:
     by_id = {example.example_id: example for example in challenge.examples}
 
     def frames(segment: str) -> Sequence[Image.Image]:
@@ -258,6 +273,6 @@ def _page(challenge: Challenge, report: dict[str, Any], table: pd.DataFrame) -> 
         sections.append(stages_section(report))
         rows = [[sort, n["questions"], n["counted"]] for sort, n in report["sorts"].items()]
         sections.append(Section("Questions", table_html(["scored by", "questions", "that count"], rows)))
-    sections += [mistakes_section(table, frames), settings_section(report)]
-    title = f"{report['model']} on {challenge.path.name}"
-    return page(title, [section for section in sections if section], now())
+    if "confidence" in report:
+        sections.append(confidence_section(report["confidence"]))
+    return [*sections, mistakes_section(table, frames), settings_section(report)]

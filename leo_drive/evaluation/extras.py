@@ -16,15 +16,25 @@ from rich.console import Console
 from leo_drive.data.kinds import infer_kinds
 from leo_drive.data.lingoqa import read_lingoqa
 from leo_drive.errors import InputError
+from leo_drive.evaluation import STRENGTHS
 from leo_drive.evaluation.answering import Show, grey_clip
-from leo_drive.evaluation.calibration import reliability_figure, table_reliability
+from leo_drive.evaluation.calibration import confidence_section, in_a_line, table_reliability
 from leo_drive.evaluation.consistency import Wordings, consistency, print_consistency, read_wordings
-from leo_drive.evaluation.corruptions import LEAST_FRAMES, STRENGTHS
-from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS, ROBUSTNESS_PLOT, SIGHTED, Answers
-from leo_drive.evaluation.page import Section, figure_html, hundredths, table_html, text_html, with_interval
+from leo_drive.evaluation.lingoqa import BLIND, ROBUSTNESS_PLOT, SIGHTED, Answers, Finding
+from leo_drive.evaluation.page import (
+    Section,
+    figure_html,
+    figure_png,
+    hundredths,
+    table_html,
+    text_html,
+    with_interval,
+)
 from leo_drive.evaluation.robustness import (
     LAST_FRAME,
     NOTHING_TO_KEEP,
+    gain_rows,
+    left_out,
     measured,
     pass_name,
     passes,
@@ -32,7 +42,6 @@ from leo_drive.evaluation.robustness import (
     read_corruptions,
     robustness,
     robustness_figure,
-    unchanged,
 )
 
 
@@ -41,38 +50,49 @@ class Robustness:
     """Scores on corrupted clips and on last frames alone; `robustness.png` beside the report."""
 
     corruptions: tuple[str, ...]
-    name: ClassVar[str] = ROBUSTNESS
+    name: ClassVar[str] = "robustness"
 
     @classmethod
-    def of(cls, part: Path, corruptions: str) -> Robustness:
+    def of(cls, part: Path, corruptions: str, judged: bool = False) -> Robustness:
         """For a part, and what `--corrupt` says.
 
+        Args:
+            judged: whether there is a judge, who scores open questions too.
+
         Raises:
-            InputError: no such corruption, or no closed question in the part whose score could fall.
+            InputError: no such corruption, or nothing whose score could fall.
         """
         found = read_corruptions(corruptions)
-        if not any(qa.choices for example in infer_kinds(read_lingoqa(part)) for qa in example.questions):
-            raise InputError(f"{part}: none of its questions is closed; --corrupt has nothing to score")
+        questions = (qa for example in infer_kinds(read_lingoqa(part)) for qa in example.questions)
+        if not judged and not any(qa.choices for qa in questions):
+            raise InputError(
+                f"{part}: none of its questions is closed, and there is no judge: --corrupt has nothing to "
+                f"score; give a --judge"
+            )
         return cls(found)
 
     def passes(self, frames: int) -> Mapping[str, Show]:
-        changing = tuple(c for c in self.corruptions if frames >= LEAST_FRAMES.get(c, 1))
+        changing = passes(self.corruptions, frames)
         if not changing:
             raise InputError(f"--corrupt {','.join(self.corruptions)}: changes nothing in {frames} frames")
-        return {BLIND: grey_clip, **passes(changing)}
+        return {BLIND: grey_clip, **changing}
 
     def besides(self) -> Mapping[str, Sequence[str]]:
         return {}
 
-    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
+    def finish(self, answers: Answers) -> Finding:
         tables = answers.tables
-        changing = [c for c in self.corruptions if pass_name(c, STRENGTHS[0]) in tables]
-        corrupted = {c: {s: tables[pass_name(c, s)] for s in STRENGTHS} for c in changing}
-        found = robustness(tables[SIGHTED], tables[BLIND], tables[LAST_FRAME], corrupted)
+        asked = {c: {s: tables.get(pass_name(c, s)) for s in STRENGTHS} for c in self.corruptions}
+        shown = {c: {s: t for s, t in by.items() if t is not None} for c, by in asked.items()}
+        changing = {c: by for c, by in shown.items() if by}
+        found = robustness(tables[SIGHTED], tables[BLIND], tables[LAST_FRAME], changing)
         found["unchanged"] = [c for c in self.corruptions if c not in changing]
+        found["same"] = {
+            c: [s for s in STRENGTHS if s not in by] for c, by in changing.items() if len(by) < len(STRENGTHS)
+        }
         drawn = robustness_figure(found)
-        drawn.savefig(out / ROBUSTNESS_PLOT, dpi=110, metadata={"Software": None})
-        return found, [_robustness_section(found, figure_html(drawn, "scores by strength"))]
+        section = _robustness_section(found, figure_html(drawn, "scores by strength"))
+        return Finding(found, [section], {ROBUSTNESS_PLOT: figure_png(drawn)})
 
 
 @dataclass(frozen=True)
@@ -87,22 +107,9 @@ class Confidence:
     def besides(self) -> Mapping[str, Sequence[str]]:
         return {}
 
-    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any] | None, list[Section]]:
+    def finish(self, answers: Answers) -> Finding:
         found = table_reliability(answers.tables[SIGHTED])
-        if found is None:
-            return None, []
-        html = text_html(
-            f"Expected calibration error {found['ece']:.3f} over {found['answers']} answers to closed "
-            f"questions: mean confidence {found['confidence']:.3f}, accuracy {found['accuracy']:.3f}. "
-            f"For a model, leo-drive evaluate calibrate fits the temperature that brings them together."
-        )
-        html += figure_html(reliability_figure({"confidence": found}), "reliability and coverage")
-        columns = ["questions answered", "accuracy", "from a confidence of"]
-        html += table_html(
-            columns,
-            [(f"{r['coverage']:.0%}", hundredths(r["accuracy"]), r["confidence"]) for r in found["coverage"]],
-        )
-        return found, [Section("Confidence", html)]
+        return Finding(found, [confidence_section(found)] if found else [])
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,9 @@ class Consistency:
     def besides(self) -> Mapping[str, Sequence[str]]:
         return {self.wordings.key: self.wordings.questions}
 
-    def finish(self, answers: Answers, out: Path) -> tuple[dict[str, Any], list[Section]]:
+    def finish(self, answers: Answers) -> Finding:
         found = consistency(self.wordings, answers.clips, answers.besides[self.wordings.key])
-        return found, [_consistency_section(found)]
+        return Finding(found, [_consistency_section(found)])
 
 
 def print_extras(report: Mapping[str, Any], console: Console) -> None:
@@ -130,12 +137,7 @@ def print_extras(report: Mapping[str, Any], console: Console) -> None:
     if found := report.get(Consistency.name):
         print_consistency(found, console)
     if found := report.get(Confidence.name):
-        half = next(row for row in found["coverage"] if row["coverage"] == 0.5)
-        console.print(
-            f"expected calibration error {found['ece']:.3f}; the surer half of the closed answers: "
-            f"{half['accuracy']:.1%} right, all of them: {found['accuracy']:.1%}",
-            highlight=False,
-        )
+        console.print(in_a_line(found))
 
 
 def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
@@ -143,17 +145,16 @@ def _robustness_section(found: Mapping[str, Any], plot: str) -> Section:
     gains = [
         (
             kind,
-            *(hundredths(row["balanced_accuracy"][n]) for n in ("plain", "blind", LAST_FRAME)),
+            *(hundredths(row[score][n]) for n in ("plain", "blind", LAST_FRAME)),
             *(
                 with_interval(row[gain], row["intervals"][gain])
                 for gain in ("gain_over_blind", "temporal_gain")
             ),
         )
-        for kind, row in [*found["kinds"].items(), (f"mean of {len(found['kinds'])}", found)]
+        for kind, score, row in gain_rows(found)
     ]
     html += text_html("Kept: the share of the gain over grey frames that is left.", "faint")
-    if found.get("unchanged"):
-        html += text_html(unchanged(found), "faint")
+    html += "".join(text_html(line, "faint") for line in left_out(found))
     if any(of["mean_kept"] is None for *_, of in measured(found)):
         html += text_html(f"{NOTHING_TO_KEEP[0].upper()}{NOTHING_TO_KEEP[1:]}.", "faint")
     html += "<h3>What seeing and looking back gain</h3>"
@@ -166,8 +167,8 @@ def _strengths_table(score: str, name: str, of: Mapping[str, Any]) -> str:
     rows = [
         (
             corruption.replace("_", " "),
-            *(with_interval(by[s][score], by[s]["interval"]) for s in strengths),
-            *(hundredths(by[s]["kept"]) for s in strengths),
+            *(with_interval(by[s][score], by[s]["interval"]) if s in by else "" for s in strengths),
+            *(hundredths(by[s]["kept"]) if s in by else "" for s in strengths),
         )
         for corruption, by in of["corruptions"].items()
     ]

@@ -6,9 +6,8 @@ everything about each question, report.json and report.html.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,38 +34,39 @@ from leo_drive.evaluation.bootstrap import interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, score_table
 from leo_drive.evaluation.judge import LingoJudge, as_the_scorer_reads
 from leo_drive.evaluation.notes import notes_on, warnings_on
-from leo_drive.evaluation.page import Section, page
+from leo_drive.evaluation.page import Section
 from leo_drive.evaluation.partial import PARTIAL, finished, kept_answers, made_by, what_answers_depend_on
 from leo_drive.evaluation.predictions import (
     COLUMNS,
-    Matching,
     check_apart,
-    file_hash,
     match,
     read_predictions,
 )
-from leo_drive.evaluation.report import PAGE, REPORT, folder_for, now, plain, settings, write, write_json
+from leo_drive.evaluation.report import (
+    PAGE,
+    REPORT,
+    Origin,
+    begin_report,
+    end_report,
+    folder_for,
+    made_with,
+    write_evaluation,
+)
 from leo_drive.evaluation.scores import GAINS, measure
 from leo_drive.evaluation.sections import kinds_section, mistakes_section, scores_section, settings_section
 from leo_drive.evaluation.table import (
     QUESTIONS,
     Answered,
     csv_text,
-    fingerprint,
     question_table,
     subjects_of,
-    to_csv,
 )
 from leo_drive.inference import Leo
 
-log = logging.getLogger(__name__)
-
 SIGHTED, BLIND = "predictions", "predictions_blind"
 
-ROBUSTNESS, ROBUSTNESS_PLOT = "robustness", "robustness.png"
-_WITH = {"blind": f"{BLIND}.csv", ROBUSTNESS: ROBUSTNESS_PLOT}
-"""Files that are written only where the report has such an entry."""
-RESULTS = (f"{SIGHTED}.csv", QUESTIONS, REPORT, PAGE, *_WITH.values())
+ROBUSTNESS_PLOT = "robustness.png"
+RESULTS = (f"{SIGHTED}.csv", f"{BLIND}.csv", QUESTIONS, REPORT, PAGE, ROBUSTNESS_PLOT)
 """What an evaluation writes, or removes where an earlier one left it."""
 
 
@@ -84,6 +84,21 @@ class Answers:
     tables: Mapping[str, pd.DataFrame]
     clips: Sequence[str]
     besides: Mapping[str, Sequence[Sequence[Answered]]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an extra has found.
+
+    Attributes:
+        entry: for report.json.
+        sections: of the page.
+        files: to be written beside them, by name; of RESULTS.
+    """
+
+    entry: Any
+    sections: Sequence[Section] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Extra(Protocol):
@@ -106,8 +121,8 @@ class Extra(Protocol):
     def besides(self) -> Mapping[str, Sequence[str]]:
         """More questions about every clip, by a name that says them wholly."""
 
-    def finish(self, answers: Answers, out: Path) -> tuple[Any, list[Section]]:
-        """What it found, for report.json, and its sections of the page."""
+    def finish(self, answers: Answers) -> Finding:
+        """What it found, when everything is answered."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +184,8 @@ def evaluate_part(
     """
     read = _read(part)
     asked = [asked_once(example) for example in read.examples]
-    check_pictures(asked, str(part))
     folder_for(out, LINGOQA)
+    check_pictures(asked, str(part), out)
     about = what_answers_depend_on(leo, asked, max_new_tokens)
     with kept_answers(out / PARTIAL, about) as kept:
         frames = min(leo.model.config.trained_frames, max(len(example.pictures) for example in asked))
@@ -184,9 +199,10 @@ def evaluate_part(
             besides |= extra.besides()
         said = answer_examples(leo, asked, passes, kept, read.name, progress, besides, max_new_tokens)
         tables = {name: read.table(read.examples, said[name]) for name in passes}
+        _judge(judge, tables, progress)
         answers = Answers(tables, [e.example_id for e in asked], {name: said[name] for name in besides})
-        by = made_by(leo, about, frames=leo.model.config.trained_frames)
-        report = _finish(read, answers, by, out, leo.name, judge, no_judge, extras, command, progress)
+        shown = made_by(leo, about, frames=leo.model.config.trained_frames)
+        report = _finish(read, answers, Origin(leo.name, shown, command), out, judge, no_judge, extras)
     return report
 
 
@@ -221,20 +237,11 @@ def evaluate_predictions(
     matching = match(read.examples, read_predictions(predictions), predictions, **read.of_table)
     folder_for(out, LINGOQA)
     finished(out / PARTIAL).unlink(missing_ok=True)  # of an earlier evaluation, by a model
-    made_by = {"predictions": str(predictions), "predictions_hash": file_hash(predictions)}
-    return _finish(
-        read,
-        Answers({SIGHTED: matching.table}, [e.example_id for e in read.examples], {}),
-        made_by,
-        out,
-        predictions.name,
-        judge,
-        no_judge,
-        extras,
-        command,
-        progress,
-        matching,
-    )
+    tables = {SIGHTED: matching.table}
+    _judge(judge, tables, progress)
+    answers = Answers(tables, [e.example_id for e in read.examples], {})
+    origin = Origin.of_file(predictions, command, matching)
+    return _finish(read, answers, origin, out, judge, no_judge, extras)
 
 
 def _read(part: Path) -> _Part:
@@ -266,84 +273,69 @@ def _refuse_shared_ids(examples: Sequence[Example], part: Path) -> None:
 def _finish(
     read: _Part,
     answers: Answers,
-    made_by: dict[str, Any],
+    origin: Origin,
     out: Path,
-    model: str,
     judge: LingoJudge | None,
     no_judge: str,
     extras: Sequence[Extra],
-    command: str,
-    progress: Progress | None,
-    matching: Matching | None = None,
 ) -> dict[str, Any]:
     """Score, and write everything."""
     tables = answers.tables
     table = tables[SIGHTED]
-    if judge:
-        _judge(judge, tables, progress)
-    report: dict[str, Any] = {
-        "benchmark": LINGOQA,
-        "model": model,
-        "part": str(read.path),
-        "part_hash": fingerprint(read.examples),
-        "segments": len(read.examples),
-        "questions": len(table),
+    found = {extra.name: extra.finish(answers) for extra in extras}
+    scored, tokenizer = _scored(read, tables, judge, no_judge)
+    report = begin_report(LINGOQA, read.path, read.examples, table, origin) | scored
+    if origin.matching:
+        report["matching"] = origin.matching.as_dict()
+    report["warnings"] = warnings_on(read.examples, table, origin.matching)
+    report["notes"] = notes_on(read.examples, table, report["closed"], judge, origin.matching, tokenizer)
+    judged_by = {"judge": judge.name, "judge_hash": judge.hash} if judge else {"judge": None}
+    report["settings"] = made_with(report, origin, **judged_by, tokenizer=tokenizer)
+    report = end_report(report | {name: one.entry for name, one in found.items()}, origin)
+    files: dict[str, str | bytes] = {
+        f"{name}.csv": csv_text(tables[name][list(COLUMNS)]) for name in (SIGHTED, BLIND) if name in tables
+    }
+    sections = [scores_section(report), kinds_section(report)]
+    for one in found.values():
+        files |= one.files
+        sections += one.sections
+    sections += [mistakes_section(table, _frames(read)), settings_section(report)]
+    write_evaluation(out, report, table, files, RESULTS, f"{origin.name} on {read.name}", sections)
+    return report
+
+
+def _scored(
+    read: _Part, tables: Mapping[str, pd.DataFrame], judge: LingoJudge | None, no_judge: str
+) -> tuple[dict[str, Any], str]:
+    """The report's scores, and the tokenizer of the language ones."""
+    table = tables[SIGHTED]
+    found: dict[str, Any] = {
         "kinds": "told by the part" if read.told else "inferred from wording and answers",
         "closed": _closed(table),
     }
     if BLIND in tables:
-        report["blind"] = score_table(tables[BLIND])
+        found["blind"] = score_table(tables[BLIND])
     of_parts = {name: _closed(rows) for name, rows in table.groupby("part")}
-    report["parts"] = {name: score for name, score in of_parts.items() if score}
-    report["parts_from"] = (
+    found["parts"] = {name: score for name, score in of_parts.items() if score}
+    found["parts_from"] = (
         "told by the folder" if read.name in ("scenery", "action") else "told from the questions' wording"
     )
     measured = measure(table)
     blind = measure(tables[BLIND]) if BLIND in tables else None
-    report["scores"] = measured.as_dict(table, blind)
-    tokenizer = measured.tokenizer
+    scores = measured.as_dict(table, blind)
     if judge is None:
-        report["scores"] = {"lingo_judge": {"score": None, "missing": no_judge}} | report["scores"]
+        scores = {"lingo_judge": {"score": None, "missing": no_judge}} | scores
     for gain, of in GAINS.items():
         if blind and of in blind.metrics:
             more, ends = paired(blind.metrics[of], measured.metrics[of], list(table["segment_id"]))
-            report["scores"][gain] = {"score": more, "interval": ends}
-    if matching:
-        report["matching"] = matching.as_dict()
-    report["warnings"] = warnings_on(table, matching)
-    report["notes"] = notes_on(read.examples, table, report["closed"], judge, matching, tokenizer)
-    judged_by = {"judge": judge.name, "judge_hash": judge.hash} if judge else {"judge": None}
-    report["settings"] = settings(
-        **made_by, part=str(read.path), part_hash=report["part_hash"], **judged_by, tokenizer=tokenizer
-    )
-    sections: list[Section] = []
-    for extra in extras:
-        report[extra.name], added = extra.finish(answers, out)
-        sections += added
-    if command:
-        report["command"] = command
-    report = plain(report)
-    for line in report["warnings"]:
-        log.warning("%s", line)
-    for name in (SIGHTED, BLIND):
-        if name in tables:
-            write(out / f"{name}.csv", csv_text(tables[name][list(COLUMNS)]))
-    write(out / QUESTIONS, to_csv(table))
-    write_json(out / REPORT, report)
-    standard = (
-        scores_section(report), kinds_section(report), *sections,
-        mistakes_section(table, _frames(read)), settings_section(report),
-    )  # fmt: skip
-    title = f"{model} on {read.name}"
-    write(out / PAGE, page(title, [section for section in standard if section], now()))
-    for entry, name in _WITH.items():
-        if entry not in report:
-            (out / name).unlink(missing_ok=True)  # of an earlier evaluation
-    return report
+            scores[gain] = {"score": more, "interval": ends}
+    return {**found, "scores": scores}, measured.tokenizer
 
 
-def _judge(judge: LingoJudge, tables: Mapping[str, pd.DataFrame], progress: Progress | None) -> None:
+def _judge(judge: LingoJudge | None, tables: Mapping[str, pd.DataFrame], progress: Progress | None) -> None:
     """Put the judge's logits into the tables, all of them at once: many answers are the same."""
+    if judge is None:
+        return
     # As files of their own: what pandas makes of an answer may depend on the others.
     said = [text for table in tables.values() for text in as_the_scorer_reads(list(table["answer"]))]
     rows = pd.concat([table[["question", "references"]] for table in tables.values()])

@@ -17,9 +17,12 @@ OFFICIAL = {"segments": 100, "questions": 500, "references": 1000}
 """How large LingoQA's evaluation part is, by the README of GitHub wayveai/LingoQA."""
 
 
-def warnings_on(table: pd.DataFrame, matching: Matching | None) -> list[str]:
-    """What may be wrong with the answers themselves."""
-    lines = [*(matching.warnings() if matching else []), *cut_short(table)]
+def warnings_on(examples: Sequence[Example], table: pd.DataFrame, matching: Matching | None) -> list[str]:
+    """What may be wrong with the answers themselves, and whether published scores are over the same."""
+    lines = matching.warnings() if matching else []
+    if why := _not_comparable(examples, table, matching):
+        lines.append(f"WARNING: not to be compared with published scores: {why}")
+    lines += cut_short(table)
     empty = table[[not answer.strip() for answer in table["answer"]]]
     if len(empty):
         line = f"{len(empty)} of {len(table)} answers are empty: wrong as closed answers"
@@ -68,7 +71,11 @@ def notes_on(
             f"Kinds of which one value alone occurs here, so that always giving it is worth 100; in the mean "
             f"over kinds they count like any other: {', '.join(single)}."
         )
-    lines.append(_comparable(examples, table, matching))
+    if not _not_comparable(examples, table, matching):
+        lines.append(
+            f"The part is as large as LingoQA's evaluation part ({_spoken(OFFICIAL)}). Only if it is that "
+            f"part are the scores to be compared with published ones."
+        )
     if tokenizer == WORDS:
         lines.append(
             "BLEU and CIDEr without Java: words by a simpler rule than the benchmark's tokenizer, so not to "
@@ -77,24 +84,19 @@ def notes_on(
     return lines
 
 
-def _comparable(examples: Sequence[Example], table: pd.DataFrame, matching: Matching | None) -> str:
-    """Whether the scores are over what published ones are over, as far as a part's size can tell."""
+def _not_comparable(examples: Sequence[Example], table: pd.DataFrame, matching: Matching | None) -> str:
+    """Why published scores are over something else; nothing where, as far as a size tells, they are not."""
     references = [qa for example in examples for qa in example.questions]
     asked = {(e.example_id, qa.question_id) for e in examples for qa in e.questions}
     segments = {segment for segment, _ in asked}
     size = {"segments": len(segments), "questions": len(asked), "references": len(references)}
-    of_part, of_official = (", ".join(f"{n} {what}" for what, n in of.items()) for of in (size, OFFICIAL))
     if size != OFFICIAL:
-        return (
-            f"The part has {of_part}, LingoQA's evaluation part {of_official}: not to be compared with "
-            f"published scores."
-        )
+        return f"the part has {_spoken(size)}, LingoQA's evaluation part {_spoken(OFFICIAL)}"
     if matching and (matching.missing or matching.doubled):
-        return (
-            f"Not every question has one answer ({len(table)} answers to {size['questions']} questions): not "
-            f"to be compared with published scores."
-        )
-    return (
-        f"The part is as large as LingoQA's evaluation part ({of_official}). Only if it is that part are the "
-        f"scores to be compared with published ones."
-    )
+        counts = f"{len(table)} answers to {size['questions']} questions"
+        return f"not every question has one answer ({counts})"
+    return ""
+
+
+def _spoken(size: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in size.items())

@@ -74,13 +74,18 @@ def text_html(text: str, style: str = "") -> str:
 
 
 def figure_html(figure: Figure, alt: str) -> str:
-    """A matplotlib figure as a picture in the page; the same figure gives the same bytes."""
+    """A matplotlib figure as a picture in the page."""
+    return _img(figure_png(figure), "png", alt)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A matplotlib figure as a PNG file; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # Questions in other scripts name kinds; their letters are in the table.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return _img(buffer.getvalue(), "png", alt)
+    return buffer.getvalue()
 
 
 def frames_html(frames: Sequence[Image.Image], width: int = 960) -> str:

@@ -18,18 +18,12 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation.table import Answered
 from leo_drive.files import locked
 from leo_drive.inference import Leo
-from leo_drive.model import LeoProcessor
+from leo_drive.inference.decoding import folder_settings
+from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
 _VALUES_READ = 64
-_NO_DECODING = {
-    *("_from_model_config", "transformers_version", "use_cache"),
-    *("pad_token_id", "bos_token_id", "eos_token_id"),
-    *("output_attentions", "output_hidden_states", "do_sample", "temperature", "top_k", "top_p"),
-    *("max_length", "max_new_tokens"),
-}
-"""Of a generation_config.json: what greedy answers do not depend on, and what is given for each of them."""
 
 _Kept = dict[tuple[str, int, str], list[Answered]]
 """By pass, number of the clip, and what is shown of it."""
@@ -200,11 +194,10 @@ def made_by(leo: Leo, about: dict[str, str], **shown: Any) -> dict[str, Any]:
     }
 
 
-def _decoding(model: PreTrainedModel, max_new_tokens: int) -> str:
+def _decoding(model: LeoForConditionalGeneration, max_new_tokens: int) -> str:
     """How answers are made; what of the model's own generation_config.json changes them is named."""
-    settings = model.generation_config.to_diff_dict()
-    own = {name: value for name, value in settings.items() if name not in _NO_DECODING}
-    return ", ".join([f"greedy, at most {max_new_tokens} tokens", *(f"{k} {v}" for k, v in own.items())])
+    own = [f"{name} {value}" for name, value in folder_settings(model).items()]
+    return ", ".join([f"greedy, at most {max_new_tokens} tokens", *own])
 
 
 def _processor_hash(processor: LeoProcessor) -> str:

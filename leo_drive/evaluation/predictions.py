@@ -15,10 +15,12 @@ from typing import Any
 import pandas as pd
 
 from leo_drive.data.example import Example
-from leo_drive.errors import InputError, one_line, some
+from leo_drive.errors import SHOWN, InputError, one_line, some
 from leo_drive.evaluation.table import Answered, by_question, question_table
 
 COLUMNS = ("question_id", "segment_id", "answer")
+
+_ALL = " (all in report.json, under matching)"
 
 Key = tuple[str, str]
 """Question and segment."""
@@ -55,7 +57,11 @@ class Matching:
             (self.extra, "not of this part, or of another segment there; left out"),
             (self.doubled, f"answered more than once; {self.of_doubled}"),
         )
-        lines = [f"{len(ids)} question ids {what}: {some(ids)}" for ids, what in sorts if ids]
+        lines = [
+            f"{len(ids)} question ids {what}: {some(ids)}{_ALL if len(ids) > SHOWN else ''}"
+            for ids, what in sorts
+            if ids
+        ]
         if lines:
             counts = f"{self.matched} of {self.questions} questions of the part are answered"
             lines.insert(0, f"WARNING: {counts}, by {len(self.table)} answers")
@@ -171,12 +177,14 @@ def match(
         of_table: more of `question_table`.
 
     Raises:
-        InputError: not one answer belongs to a question.
+        InputError: there is no answer, or not one belongs to a question.
     """
+    if not answers:
+        raise InputError(f"{path}: has no answers")
     asked = [(id_, example.example_id) for example in examples for id_ in by_question(example.questions)]
     known = set(asked)
     if not any(key in known for key in answers):
-        some_id, some_segment = next(iter(answers), ("", ""))
+        some_id, some_segment = next(iter(answers))
         raise InputError(
             f"{path}: none of its {len(answers)} answers belongs to a question of this part; it has, for "
             f"example, question {some_id!r} of segment {some_segment!r}, the part {asked[0][0]!r} of "

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 import leo_drive
+from leo_drive.data.example import Example
 from leo_drive.errors import InputError
 from leo_drive.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
-from leo_drive.evaluation.page import hundredths
+from leo_drive.evaluation.page import Section, hundredths, page
+from leo_drive.evaluation.predictions import Matching, file_hash
 from leo_drive.evaluation.scores import score_rows, what_is_missing
+from leo_drive.evaluation.table import QUESTIONS, fingerprint, to_csv
 from leo_drive.files import replacing, writable_folder
 from leo_drive.terminal import print_table
+
+logger = logging.getLogger(__name__)
 
 REPORT, PAGE = "report.json", "report.html"
 _PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalcap")
@@ -28,9 +35,7 @@ _PACKAGES = ("torch", "transformers", "pillow", "numpy", "pandas", "pycocoevalca
 def print_report(report: dict[str, Any], console: Console) -> None:
     """The scores, and balanced accuracy per kind of closed question beside the blind baseline; times 100."""
     console.print(
-        f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips",
-        highlight=False,
-        markup=False,
+        f"{report['model']} on {report['part']}: {report['questions']} questions, {report['segments']} clips"
     )
     closed, blind = report["closed"], report.get("blind")
     if closed is None:
@@ -39,13 +44,10 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         columns = ["kind", "questions", "accuracy", "balanced", "unread"]
         table = Table(*columns, *(["blind, balanced"] if blind else []))
         for kind, score in closed["kinds"].items():
-            table.add_row(*_row(escape(kind), score, blind and blind["kinds"][kind]))
+            table.add_row(*_row(kind, score, blind and blind["kinds"][kind]))
         table.add_row(*_row(f"mean of {len(closed['kinds'])}", closed, blind), style="bold")
         print_table(table, console)
-        console.print(
-            f"times 100; kinds {report['kinds']}; unread: could not be told, counted as wrong",
-            highlight=False,
-        )
+        console.print(f"times 100; kinds {report['kinds']}; unread: could not be told, counted as wrong")
     print_scores(report, console)
 
 
@@ -57,7 +59,87 @@ def print_scores(report: Mapping[str, Any], console: Console) -> None:
         table.add_row(*row)
     print_table(table, console)
     for line in (*what_is_missing(report), *report.get("notes", [])):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the answers of an evaluation come from.
+
+    Attributes:
+        name: the model's, or the file's.
+        settings: what the report says of how they were made.
+        command: what the report says that it was made by.
+        matching: of a file, what fitted.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    command: str = ""
+    matching: Matching | None = None
+
+    @classmethod
+    def of_file(cls, path: Path, command: str, matching: Matching) -> Origin:
+        """Of answers that somebody gave."""
+        said = {"predictions": str(path), "predictions_hash": file_hash(path)}
+        return cls(path.name, said, command, matching)
+
+
+def begin_report(
+    benchmark: str, part: Path, examples: Sequence[Example], table: pd.DataFrame, origin: Origin
+) -> dict[str, Any]:
+    """What every evaluation's report begins with.
+
+    Args:
+        examples: the part's, with every reference.
+        table: of the questions that are answered.
+    """
+    return {
+        "benchmark": benchmark,
+        "model": origin.name,
+        "part": str(part),
+        "part_hash": fingerprint(examples),
+        "segments": len(examples),
+        "questions": len(table),
+    }
+
+
+def made_with(report: Mapping[str, Any], origin: Origin, **more: Any) -> dict[str, Any]:
+    """A report's settings: what made the answers, of which part, and what the caller adds."""
+    of_part = {name: report[name] for name in ("part", "part_hash")}
+    return settings(**origin.settings, **of_part, **more)
+
+
+def end_report(report: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+    """The report as JSON has it, with the command that made it, if there was one."""
+    return plain({**report, **({"command": origin.command} if origin.command else {})})
+
+
+def write_evaluation(
+    out: Path,
+    report: Mapping[str, Any],
+    table: pd.DataFrame,
+    files: Mapping[str, str | bytes],
+    results: Iterable[str],
+    title: str,
+    sections: Sequence[Section | None],
+) -> None:
+    """Warn of what may be wrong, and write an evaluation's files; what an earlier one left beside them goes.
+
+    Args:
+        table: for questions.csv.
+        files: what there is besides questions.csv, report.json and the page.
+        results: names of all that an evaluation of this benchmark can write.
+        title, sections: of the page.
+    """
+    for line in report["warnings"]:
+        logger.warning("%s", line)
+    made = {**files, QUESTIONS: to_csv(table), REPORT: _json(report)}
+    made[PAGE] = page(title, [section for section in sections if section], now())
+    for name, content in made.items():
+        write(out / name, content)
+    for name in set(results) - made.keys():
+        (out / name).unlink(missing_ok=True)
 
 
 def settings(**more: Any) -> dict[str, Any]:
@@ -113,15 +195,20 @@ def folder_for(out: Path, benchmark: str) -> Path:
     return folder
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write beside its place and move there, so that an earlier result is whole until this one is."""
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        unfinished.write_bytes(data)
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:
     """The report as JSON."""
-    write(path, json.dumps(report, indent=2, ensure_ascii=True) + "\n")
+    write(path, _json(report))
+
+
+def _json(report: Mapping[str, Any]) -> str:
+    return json.dumps(report, indent=2, ensure_ascii=True) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -10,15 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import InputError
+from leo_drive.evaluation import STRENGTHS
 from leo_drive.evaluation.answering import Show
 from leo_drive.evaluation.bootstrap import Metric, interval, paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows, score_table
-from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame
+from leo_drive.evaluation.corruptions import CORRUPTIONS, corrupt, last_frame, strengths_of
 from leo_drive.evaluation.page import GREY, INK, figure, with_interval
 from leo_drive.evaluation.scores import NAMES, lingo_judge
 from leo_drive.terminal import print_table
@@ -59,20 +59,23 @@ def read_corruptions(text: str) -> tuple[str, ...]:
     return tuple(name for name in CORRUPTIONS if name in asked)
 
 
-def passes(corruptions: tuple[str, ...], seed: int = 0) -> dict[str, Show]:
+def passes(corruptions: tuple[str, ...], frames: int, seed: int = 0) -> dict[str, Show]:
     """What to show of every clip, by the name of its pass: the last frame alone, and each corruption.
 
     Args:
-        corruptions: their names; without any there is nothing to show.
+        corruptions: their names.
+        frames: most that a clip is shown with; strengths that are the same for so few are left out.
         seed: of what they draw at random.
+
+    Returns:
+        Nothing where there is no corruption that changes anything.
     """
-    if not corruptions:
-        return {}
-    shown: dict[str, Show] = {LAST_FRAME: last_frame}
-    for name in corruptions:
-        for strength in STRENGTHS:
-            shown[pass_name(name, strength, seed)] = partial(_corrupted, name, strength, seed)
-    return shown
+    shown: dict[str, Show] = {
+        pass_name(name, strength, seed): partial(_corrupted, name, strength, seed)
+        for name in corruptions
+        for strength in strengths_of(name, frames)
+    }
+    return {LAST_FRAME: last_frame, **shown} if shown else {}
 
 
 def pass_name(corruption: str, strength: int, seed: int = 0) -> str:
@@ -94,19 +97,29 @@ def robustness(
 
     Args:
         plain, blind, last: the questions answered from clips as they are, from grey ones, from their last
-            frame alone; some of them closed, in one order.
+            frame alone; in one order, some of them closed or all judged.
         corrupted: the same by corruption and strength.
 
     Returns:
-        balanced_accuracy of plain, blind and last_frame; gain_over_blind and temporal_gain, plain less each;
-        intervals of these five; corruptions, by name and strength: accuracy, balanced_accuracy and its
-        interval, unread, and kept: the share of the gain over blind that is left, None where that gain's
-        interval does not exclude 0 (or there is none), since a share of a gain that may be nothing says
-        nothing; mean_kept over all of them; kinds, by kind: questions, and the scores, gains and intervals.
+        Of closed questions: balanced_accuracy of plain, blind and last_frame; gain_over_blind and
+        temporal_gain, plain less each; intervals of these five; corruptions, by name and strength: accuracy,
+        balanced_accuracy and its interval, unread, and kept: the share of the gain over blind that is left,
+        None where that gain's interval does not exclude 0 (or there is none), since a share of a gain that
+        may be nothing says nothing; mean_kept over all of them; kinds, by kind: questions, and the scores,
+        gains and intervals.
         Where Lingo-Judge has judged the answers, lingo_judge: the same of its score over all questions, but
         for accuracy, unread and kinds.
     """
     tables = {"plain": plain, "blind": blind, LAST_FRAME: last}
+    found = _of_closed(tables, corrupted) if len(closed_rows(plain)) else {}
+    if plain["judge"].notna().all():
+        found[JUDGED] = _by_strength(JUDGED, _judged, tables, corrupted)
+    return found
+
+
+def _of_closed(
+    tables: Mapping[str, pd.DataFrame], corrupted: Mapping[str, Mapping[int, pd.DataFrame]]
+) -> dict[str, Any]:
     found = _by_strength(BALANCED, balanced_accuracy, tables, corrupted)
     for name, by_strength in found["corruptions"].items():
         for strength, cell in by_strength.items():
@@ -121,8 +134,6 @@ def robustness(
         }
         for kind, count in sorted(closed["plain"]["kind"].value_counts().items())
     }
-    if plain["judge"].notna().all():
-        found[JUDGED] = _by_strength(JUDGED, _judged, tables, corrupted)
     return found
 
 
@@ -191,46 +202,63 @@ def print_robustness(found: Mapping[str, Any], console: Console) -> None:
         plain, blind = of[score]["plain"], of[score]["blind"]
         table = Table(name, "plain", *(f"strength {s}" for s in STRENGTHS), "kept at 3")
         for corruption, by_strength in of["corruptions"].items():
-            cells = [by_strength[str(s)] for s in STRENGTHS]
-            numbers = [cell(c[score], c["interval"]) for c in cells]
-            kept = cells[-1]["kept"]
-            table.add_row(corruption, f"{plain:.3f}", *numbers, "–" if kept is None else f"{kept:.0%}")
+            cells = [by_strength.get(str(s)) for s in STRENGTHS]
+            numbers = [cell(c[score], c["interval"]) if c else "" for c in cells]
+            kept = [("–" if c["kept"] is None else f"{c['kept']:.0%}") if c else "" for c in cells]
+            table.add_row(corruption, f"{plain:.3f}", *numbers, kept[-1])
         print_table(table, console)
-        console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}", highlight=False)
+        console.print(f"kept: of the gain over grey frames, which reach {blind:.3f}")
         if of["mean_kept"] is None:
-            console.print(NOTHING_TO_KEEP, highlight=False)
-    if found.get("unchanged"):
-        console.print(unchanged(found), highlight=False)
+            console.print(NOTHING_TO_KEEP)
+    for line in left_out(found):
+        console.print(line)
     # Names stay whole; where kinds are whole questions, these are folded.
-    names = all(len(kind) < _NAME for kind in found["kinds"])
+    names = all(len(kind) < _NAME for kind in found.get("kinds", ()))
     kind_column = Column("kind", overflow="fold", min_width=10, no_wrap=names)
     gains = Table(kind_column, "asked", "plain", "blind", "gain over blind", "last frame", "temporal gain")
-    rows = [*((escape(kind), row, "") for kind, row in found["kinds"].items())]
-    for kind, row, style in [*rows, (f"mean of {len(rows)}", {**found, "questions": ""}, "bold")]:
-        scores, ends = row["balanced_accuracy"], row["intervals"]
+    for kind, score, row in gain_rows(found):
+        scores, ends = row[score], row["intervals"]
         gains.add_row(
             kind,
-            str(row["questions"]),
+            str(row.get("questions", "")),
             f"{scores['plain']:.3f}",
             f"{scores['blind']:.3f}",
             cell(row["gain_over_blind"], ends["gain_over_blind"], "+"),
             f"{scores[LAST_FRAME]:.3f}",
             cell(row["temporal_gain"], ends["temporal_gain"], "+"),
-            style=style,
+            style="" if "questions" in row else "bold",
         )
     print_table(gains, console)
 
 
 def measured(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Each score of `robustness`: its key, its name for people, and what was found of it."""
-    yield BALANCED, "balanced accuracy", found
+    if BALANCED in found:
+        yield BALANCED, "balanced accuracy", found
     if JUDGED in found:
         yield JUDGED, NAMES[JUDGED], found[JUDGED]
 
 
-def unchanged(found: Mapping[str, Any]) -> str:
-    """Which corruptions were left out, and why."""
-    return f"Left out: {', '.join(found['unchanged'])}. So few frames stay as they are."
+def gain_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Whatever has gains, for the tables: its name for people, the key of its score, and what was found.
+
+    Each kind of closed question, the mean over them, and what the judge has said of all questions.
+    """
+    kinds = found.get("kinds", {})
+    yield from ((kind, BALANCED, row) for kind, row in kinds.items())
+    for score, name, of in measured(found):
+        yield f"mean of {len(kinds)}" if score == BALANCED else name, score, of
+
+
+def left_out(found: Mapping[str, Any]) -> list[str]:
+    """Which corruptions and strengths were left out, and why."""
+    lines = []
+    if unchanged := found.get("unchanged"):
+        lines.append(f"Left out: {', '.join(unchanged)}. So few frames stay as they are.")
+    for name, strengths in found.get("same", {}).items():
+        numbers, before = " and ".join(map(str, strengths)), strengths[0] - 1
+        lines.append(f"Left out: {name} at {numbers}. Of so few frames it makes the same as at {before}.")
+    return lines
 
 
 def robustness_figure(found: Mapping[str, Any]) -> Figure:
@@ -250,9 +278,9 @@ def _draw(axes: Axes, score: str, of: Mapping[str, Any]) -> None:
     for number, (name, by_strength) in enumerate(corruptions.items()):
         # Side by side: whiskers in one place would hide each other.
         aside = 0.06 * (number - (len(corruptions) - 1) / 2)
-        cells = [by_strength[str(s)] for s in STRENGTHS]
+        strengths, cells = [int(s) for s in by_strength], list(by_strength.values())
         color, marker, label = f"C{number}", "os^Dv"[number % 5], name.replace("_", " ")
-        places, values = [s + aside for s in STRENGTHS], [c[score] for c in cells]
+        places, values = [s + aside for s in strengths], [c[score] for c in cells]
         axes.plot([0, *places], [scores["plain"], *values], color=color, lw=1, alpha=0.6)
         axes.plot(places, values, marker, color=color, ms=4, label=label)
         for place, cell in zip(places, cells, strict=True):

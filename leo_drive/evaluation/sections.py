@@ -24,6 +24,7 @@ from leo_drive.evaluation.page import (
     text_html,
 )
 from leo_drive.evaluation.scores import score_rows, what_is_missing
+from leo_drive.evaluation.table import counting
 
 SHOWN = 10
 """Mistakes of a sort that are shown."""
@@ -70,8 +71,7 @@ def mistakes_section(table: pd.DataFrame, frames: Frames) -> Section | None:
 
     Of DriveLM, only of questions that count: the scores leave out the others, so they are no mistakes.
     """
-    if "counts" in table:
-        table = table[table["counts"] == "yes"]
+    table = table[counting(table)]
     refused = table["judge"] <= JUDGE_THRESHOLD
     # Of a closed question its value says what is right; the judge, of an open one.
     wrong = table[table["correct"].isin([False]) | (table["correct"].isna() & refused)]

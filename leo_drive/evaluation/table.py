@@ -139,6 +139,11 @@ def subjects_of(table: Path) -> dict[str, str]:
     return {str(i): subject for i, subject in subjects if isinstance(subject, str) and subject}
 
 
+def counting(table: pd.DataFrame) -> pd.Series:
+    """Which questions the scores are over: all, but of DriveLM, where answers decide what counts."""
+    return table.get("counts", pd.Series("yes", index=table.index)) == "yes"
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """The table as text; lists are JSON in it, confidence has six digits."""
     written = table.copy()

@@ -28,7 +28,7 @@ from leo_drive.evaluation.closed import closed_rows
 from leo_drive.evaluation.lingoqa import evaluate_part
 from leo_drive.evaluation.table import read_table
 from leo_drive.inference import Leo
-from leo_drive.inference.load import ASSETS
+from leo_drive.models import ASSETS
 from tests.model.tiny import tiny_leo
 
 
@@ -130,13 +130,13 @@ def test_nano_is_calibrated_on_drives_and_says_so(drives, copy, tmp_path):
 
     card = (copy / "README.md").read_text()
     for _ in range(2):  # once more changes nothing
-        store_temperature(copy, report)
+        assert store_temperature(copy, report)
         text = (copy / "README.md").read_text()
         assert text.count("## Confidence") == 1 and f"temperature {report['temperature']:.3f}" in text
         assert text.startswith(card.rstrip()[:2000])
     # What is fitted to the same answers again is what the model has: neither worse nor news.
     same = {"temperature_before": report["temperature"], "before": report["after"], "after": report["before"]}
-    store_temperature(copy, {**report, **same})
+    assert not store_temperature(copy, {**report, **same})
     assert (copy / "README.md").read_text() == text
     again = leo_drive.load(copy)
     assert again.model.config.confidence_temperature == pytest.approx(report["temperature"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from leo_drive.clips.clip import Clip, together
 from leo_drive.data.synthetic import clip as drawn_clip
 from leo_drive.errors import InputError
 from leo_drive.evaluation.answering import grey_clip
-from leo_drive.evaluation.corruptions import CORRUPTIONS, LEAST_FRAMES, STRENGTHS, corrupt, last_frame
+from leo_drive.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt, last_frame, strengths_of
 
 PICTURES = ("blank", "noise", "motion_blur", "fog", "rain", "night", "jpeg")
 
@@ -103,12 +104,20 @@ def test_dropped_frames_leave_the_rest_in_order_and_the_last_always():
     assert {tuple(order(corrupt(numbered(5), "dropped", 2, seed=s))) for s in range(20)} > {(0, 1, 4)}
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("frames", range(1, 9))
 @pytest.mark.parametrize("name", ["dropped", "shuffled"])
-def test_a_clip_that_is_long_enough_is_changed_at_every_strength(name, frames):
-    for strength in (1, 2, 3):
-        changed = order(corrupt(numbered(frames), name, strength)) != list(range(frames))
-        assert changed == (frames >= LEAST_FRAMES[name])
+def test_each_strength_takes_away_more_as_far_as_there_are_frames(name, frames):
+    def disorder(shown):
+        lost = frames - len(shown)
+        return lost or sum(first > second for first, second in combinations(shown, 2))
+
+    for seed in range(40):
+        orders = [order(corrupt(numbered(frames), name, s, seed)) for s in STRENGTHS]
+        taken = [disorder(shown) for shown in orders]
+        count = len(strengths_of(name, frames))
+        # Those that are said to differ do, each worse than the one before; the others change nothing more.
+        assert sorted({0, *taken}) == [0, *taken[:count]] and set(taken[count:]) <= {0, *taken[:count]}
+    assert strengths_of(name, 5) == strengths_of("fog", 1) == STRENGTHS
 
 
 def test_shuffled_frames_are_all_there_and_the_last_in_its_place():

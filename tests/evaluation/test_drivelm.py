@@ -173,6 +173,45 @@ def test_ids_that_do_not_fit(root, tmp_path, caplog):
     assert any("server refuses" in line for line in caplog.messages)
 
 
+def test_answers_to_other_questions_under_the_same_ids_are_refused(root, tmp_path):
+    """As from a training file of which somebody numbered all questions, where the challenge draws some."""
+    file = asked()
+    for frame in file["s"]["key_frames"].values():
+        for qa in (qa for stage in frame["QA"].values() for qa in stage):
+            del qa["tag"]
+    (root / "test_eval.json").write_text(json.dumps(file))
+    challenge = read_challenge(root)
+    assert challenge.drawn
+    every = [qa for example in challenge.examples for qa in example.questions]
+    choice = next(qa for qa in every if " options: A. " in qa.question)
+
+    def scored(**changed):
+        rows = [
+            {"id": qa.question_id, "question": f"<image>\n{qa.question}", "answer": qa.answer} for qa in every
+        ]
+        for row in rows:
+            row["question"] = changed.get(row["id"], row["question"])
+        (tmp_path / "output.json").write_text(json.dumps(rows))
+        return score_challenge(challenge, tmp_path / "output.json", tmp_path / "out")["scores"]["accuracy"]
+
+    first = choice.question.partition(" Please select")[0]
+    # What is the same but for placeholders, spaces and our options; and where nothing was said.
+    for same in (f"<image>\n<image> {first.replace(' ', '  ')}", choice.question, "", "<image>\n", None):
+        assert scored(**{choice.question_id: same})["score"] == 1
+    moved = choice.question.replace(" options: A. ", " options: A. Flying. ")
+    other = {choice.question_id: moved, every[0].question_id: "<image>\nWhere to?"}
+    with pytest.raises(InputError) as refused:
+        scored(**other)
+    said = str(refused.value)
+    assert f"output.json: 2 of {len(every)} answers are to other questions than {challenge.path}" in said
+    assert f"{every[0].question_id} is 'Where to?', and not 'What are the important objects?'; " in said
+    assert said.endswith("numbered anew: leo-drive evaluate drivelm --model nano lists them in output.json")
+    with pytest.raises(
+        InputError, match=r" is '\.\.\. .*options: A\. Flying\. .*, and not '\.\.\. .*options: A"
+    ):
+        scored(**{choice.question_id: moved})
+
+
 def test_of_an_id_that_is_there_twice_the_last_answer_counts(root, tmp_path, caplog):
     rows = predictions()
     assert rows[5]["id"] == "s_f1_5"
@@ -208,12 +247,24 @@ def test_the_file_of_answers_is_not_written_over(root, tmp_path, run):
 
 @pytest.mark.parametrize(
     "text, message",
-    [("{}", "not the challenge's output"), ('[{"id": "x"}]', "0.answer: Field required"), ("[", "not JSON")],
+    [
+        ("{}", "not the challenge's output"),
+        ('[{"id": "x"}]', "0.answer: Field required"),
+        ("[", "not JSON"),
+        ("[]", r"output\.json: has no answers$"),
+    ],
 )
 def test_files_that_are_no_output(root, tmp_path, text, message):
     (tmp_path / "output.json").write_text(text)
     with pytest.raises(InputError, match=message):
         score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+
+
+def test_a_file_that_begins_with_the_mark_of_utf_8(root, tmp_path):
+    for file, what in ((tmp_path / "output.json", predictions()), (root / "test_eval.json", asked())):
+        file.write_text(json.dumps(what), encoding="utf-8-sig")
+    report = score_challenge(read_challenge(root), tmp_path / "output.json", tmp_path / "out")
+    assert report["scores"]["accuracy"]["score"] == ACCURACY
 
 
 def test_centres_and_matches():

@@ -81,6 +81,23 @@ def test_the_page_shows_no_mistake_that_does_not_count(tmp_path):
     assert not [id_ for id_ in ("s_f1_1", "s_f1_3", "s_f2_1", "s_f2_3") if id_ in mistakes]
 
 
+def test_confidence_is_weighed_over_what_counts(tmp_path):
+    challenge = read_challenge(write_root(tmp_path))
+    out = tmp_path / "out"
+    report = evaluate_challenge(Leo(*tiny_leo(seed=0)), challenge, out, max_new_tokens=8)
+    table = pd.read_csv(out / "questions.csv")
+    rows = table[(table["kind"] == "accuracy") & (table["counts"] == "yes")]
+    found = report["confidence"]
+    assert 0 < found["answers"] == len(rows) < (table["kind"] == "accuracy").sum()
+    assert found["confidence"] == pytest.approx(rows["confidence"].mean()) and found["accuracy"] == 0
+    assert "<h2>Confidence</h2>" in (out / "report.html").read_text()
+    assert compare(out, out, tmp_path / "compare")["extras"]["confidence"][0]["a"] == found["ece"]
+    # Answers from a file come without.
+    report = score_challenge(challenge, out / "output.json", tmp_path / "scored")
+    assert "confidence" not in report
+    assert "Confidence</h2>" not in (tmp_path / "scored/report.html").read_text()
+
+
 def test_answers_without_scores_are_not_compared(tmp_path):
     file = asked()
     for frame in file["s"]["key_frames"].values():

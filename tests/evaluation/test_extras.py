@@ -11,6 +11,7 @@ from rich.console import Console
 
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
+from leo_drive.evaluation.compare import compare
 from leo_drive.evaluation.consistency import Wordings
 from leo_drive.evaluation.extras import Confidence, Consistency, Robustness, print_extras
 from leo_drive.evaluation.lingoqa import PARTIAL, evaluate_part
@@ -127,8 +128,9 @@ def test_a_part_without_closed_questions_has_nothing_to_lose(part, tmp_path):
     table = pd.read_parquet(part / "val.parquet").head(3)
     table["question"], table["answer"] = "Describe the scene.", "A street."
     table.to_parquet(tmp_path / "val.parquet")
-    with pytest.raises(InputError, match="none of its questions is closed; --corrupt has nothing"):
+    with pytest.raises(InputError, match="none of its questions is closed, and there is no judge: --corrupt"):
         Robustness.of(tmp_path, "fog")
+    assert Robustness.of(tmp_path, "fog", judged=True).corruptions == ("fog",)
     with pytest.raises(InputError, match="--corrupt dropped,shuffled: changes nothing in 1 frames"):
         Robustness.of(part, "dropped,shuffled").passes(1)
     with pytest.raises(InputError, match="--corrupt snow"):
@@ -143,8 +145,17 @@ def test_a_corruption_that_changes_no_clip_is_left_out_and_said_to_be(network, p
     )
     assert list(report["robustness"]["corruptions"]) == ["dropped"]
     assert report["robustness"]["unchanged"] == ["shuffled"]
+    # Of the two the last stays, so that one is all that can be dropped.
+    assert list(report["robustness"]["corruptions"]["dropped"]) == ["1"]
+    assert report["robustness"]["same"] == {"dropped": [2, 3]} and model.clips == CLIPS * 4
     console = Console(width=100)
     with console.capture() as shown:
         print_extras(report, console)
-    said = "Left out: shuffled. So few frames stay as they are."
-    assert said in shown.get() and said in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    for said in (
+        "Left out: shuffled. So few frames stay as they are.",
+        "Left out: dropped at 2 and 3. Of so few frames it makes the same as at 1.",
+    ):
+        assert said in shown.get() and said in page
+    extras = compare(tmp_path, tmp_path, tmp_path / "compare")["extras"]["robustness"]
+    assert any(row["name"].endswith("kept (dropped at 1)") for row in extras)

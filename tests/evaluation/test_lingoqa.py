@@ -104,7 +104,8 @@ def test_a_stopped_evaluation_goes_on(part, tmp_path, caplog, stop_after):
     # The test's model stops after four tokens; each of the evaluations that ended says so.
     short = f"{whole['questions']} of {whole['questions']} answers were cut short; a larger --max-new-tokens"
     messages = [r.getMessage() for r in caplog.records if r.name.startswith("leo_drive")]
-    assert messages == [f"{short} lets them end", *said, f"{short} lets them end"]
+    warnings = [whole["warnings"][0], f"{short} lets them end"]
+    assert messages == [*warnings, *said, *warnings] and "published scores" in warnings[0]
     assert results(tmp_path / "out") == results(tmp_path / "whole") and not partial.exists()
 
 
@@ -259,12 +260,26 @@ def unpack(part):
 
 def test_missing_images_are_listed_before_anything_is_answered(part, tmp_path):
     unpack(part)
-    for name in ("4/2", "5/0"):
-        (part / f"images/val/{name}.jpg").unlink()
-    model = leo()
-    with pytest.raises(InputError, match=r"2 pictures missing: .*4/2\.jpg, .*5/0\.jpg; get"):
-        evaluate_part(model, part, tmp_path / "out")
-    assert model.clips == 0 and not (tmp_path / "out").exists()
+    model, listed = leo(), tmp_path / "out/missing_pictures.txt"
+
+    def lose(*names):
+        for name in names:
+            (part / f"images/val/{name}.jpg").unlink()
+        with pytest.raises(InputError) as refused:
+            evaluate_part(model, part, tmp_path / "out")
+        assert model.clips == 0 and "\n" not in str(refused.value)
+        return str(refused.value)
+
+    # More than the line can name are in a file, all of them.
+    names = ("4/0", "4/1", "4/2", "5/0", "5/1")
+    said = lose(*names)
+    assert f"5 pictures missing: {part}/images/val/4/0.jpg, " in said
+    assert f", and 2 more (all in {listed}); get" in said
+    lines = listed.read_text().splitlines()
+    assert lines == [f"pictures missing: {part}/images/val/{name}.jpg" for name in names]
+    write(part / "images", {f"val/{name}.jpg": jpeg(0) for name in names[:3]})
+    assert re.search(r"3 pictures missing: .*0/0\.jpg, .*5/0\.jpg, .*5/1\.jpg; get", lose("0/0"))
+    assert not listed.exists()
 
 
 def test_a_damaged_image_keeps_the_answers_so_far(part, tmp_path):

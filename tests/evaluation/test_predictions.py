@@ -19,6 +19,12 @@ from leo_drive.evaluation.table import read_table
 from tests.evaluation.judges import tiny_judge
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 
+OFFICIAL = "100 segments, 500 questions, 1000 references"
+SMALL = (
+    "WARNING: not to be compared with published scores: the part has 6 segments, 18 questions, "
+    f"24 references, LingoQA's evaluation part {OFFICIAL}"
+)
+
 
 @pytest.fixture(scope="module")
 def part(tmp_path_factory):
@@ -47,7 +53,10 @@ def test_right_answers(scored):
     assert report["scores"]["closed_accuracy"] == {"score": 1.0, "interval": [1.0, 1.0]}
     assert report["scores"]["meteor"]["missing"].startswith("needs Java")
     assert any("without Java" in note for note in report["notes"])
-    assert report["warnings"] == [] and report["matching"]["matched"] == 3 * SEGMENTS
+    # Said once, where it is seen: on standard error, and in a box on the page.
+    assert report["warnings"] == [SMALL] and report["matching"]["matched"] == 3 * SEGMENTS
+    page = (out / "report.html").read_text()
+    assert page.count("published scores:") == 1 and "<p class=warning>WARNING: not to be compared" in page
     assert pd.read_csv(out / "predictions.csv").equals(right_answers())
     assert "Made with" in (out / "report.html").read_text()
     assert report["parts"]["scenery"]["interval"] == [1.0, 1.0]
@@ -57,7 +66,7 @@ def test_right_answers(scored):
 
 def test_wrong_and_empty_answers(scored):
     report, _ = scored("wrong", {0: "Yes.", 1: "", 5: " "}, confidence=0.5)
-    assert report["warnings"] == ["2 of 18 answers are empty: wrong as closed answers"]
+    assert report["warnings"] == [SMALL, "2 of 18 answers are empty: wrong as closed answers"]
     assert report["closed"]["accuracy"] == pytest.approx(10 / 12)
 
 
@@ -75,6 +84,12 @@ def test_a_part_that_is_not_all_answered_says_so_loudly(part, tmp_path):
     report = evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / "out")
     # As many answers as questions, but not to as many.
     assert report["warnings"][0] == "WARNING: 16 of 18 questions of the part are answered, by 18 answers"
+    # Where the line has no room for all ids, it says where they are.
+    right_answers().iloc[4:].to_csv(tmp_path / "answers.csv", index=False)
+    report = evaluate_predictions(part, tmp_path / "answers.csv", tmp_path / "out")
+    said = "4 question ids without an answer; the score is over the others: 0-0, 0-1, 0-2, and 1 more"
+    assert f"{said} (all in report.json, under matching)" in report["warnings"]
+    assert report["matching"]["missing"] == ["0-0", "0-1", "0-2", "1-0"]
 
 
 def test_comparing(scored, tmp_path):
@@ -323,9 +338,6 @@ def sized_part(folder, segments, questions, references):
     return answers
 
 
-OFFICIAL = "100 segments, 500 questions, 1000 references"
-
-
 @pytest.mark.parametrize(
     "size, of_part",
     [
@@ -338,24 +350,25 @@ def test_a_part_of_as_many_questions_is_not_taken_for_lingoqas(tmp_path, size, o
     answers = sized_part(tmp_path / "part", *size)
     file = tmp_path / "part/answers.csv"
 
-    def note():
+    def said():
         report = evaluate_predictions(tmp_path / "part", file, tmp_path / "out")
-        (found,) = [line for line in report["notes"] if "evaluation part" in line or "one answer" in line]
+        lines = [("note", line) for line in report["notes"]]
+        lines += [("warning", line.removeprefix(warning)) for line in report["warnings"]]
+        (found,) = [line for line in lines if "evaluation part" in line[1] or "one answer" in line[1]]
         return found
 
+    warning = "WARNING: not to be compared with published scores: "
     if of_part:
-        assert note() == (
-            f"The part has {of_part}, LingoQA's evaluation part {OFFICIAL}: not to be compared with "
-            f"published scores."
-        )
+        assert said() == ("warning", f"the part has {of_part}, LingoQA's evaluation part {OFFICIAL}")
         return
-    assert note() == (
+    assert said() == (
+        "note",
         f"The part is as large as LingoQA's evaluation part ({OFFICIAL}). Only if it is that part are the "
-        f"scores to be compared with published ones."
+        f"scores to be compared with published ones.",
     )
     # As many answers, but one question has two of them and one has none.
     pd.concat([answers.head(499), answers.head(1)]).to_csv(file, index=False)
-    assert note().startswith("Not every question has one answer (500 answers to 500 questions): not to be")
+    assert said() == ("warning", "not every question has one answer (500 answers to 500 questions)")
 
 
 def test_a_kind_of_one_value_is_named(part, scored, tmp_path):

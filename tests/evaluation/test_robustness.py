@@ -52,13 +52,16 @@ def test_names():
 
 
 def test_passes_show_what_their_names_say():
-    shown = passes(("blank", "jpeg"))
+    shown = passes(("blank", "jpeg"), 3)
     assert list(shown) == [LAST_FRAME, *(f"{n}_{s}" for n in ("blank", "jpeg") for s in (1, 2, 3))]
     clip = noise_clip(3)
     assert shown["last_frame"](clip).frames == clip.frames[-1:]
     assert shown["jpeg_2"](clip).frames[0].tobytes() == corrupt(clip, "jpeg", 2).frames[0].tobytes()
     assert shown["blank_3"](clip).frames[0].tobytes() == grey_clip(clip).frames[0].tobytes()
-    assert "jpeg_2_seed5" in passes(("jpeg",), seed=5) and passes(()) == {}
+    assert "jpeg_2_seed5" in passes(("jpeg",), 3, seed=5) and passes((), 3) == {}
+    # What would be the same as at a lower strength is not asked about again.
+    assert list(passes(("dropped", "shuffled"), 3)) == [LAST_FRAME, "dropped_1", "dropped_2", "shuffled_1"]
+    assert passes(("shuffled",), 2) == {}
 
 
 def test_what_corruption_costs_and_what_looking_back_gains(tmp_path):
@@ -98,6 +101,47 @@ def test_every_number_has_its_interval_and_the_same_every_time():
     assert f"+0.500 ({gain[0]:+.2f} to {gain[1]:+.2f})" in wide
     drawn = robustness_figure(found).axes[0]
     assert [low, high] in [list(line.get_ydata()) for line in drawn.lines]
+
+
+def test_strengths_that_are_left_out_are_empty_everywhere_and_said(tmp_path):
+    found = robustness(score(40), score(20), score(30), {"dropped": {1: score(35)}})
+    found |= {"unchanged": ["shuffled"], "same": {"dropped": [2, 3]}}
+    assert found["mean_kept"] == found["corruptions"]["dropped"]["1"]["kept"] == 0.75
+    shown = printed(found, 150)
+    assert "Left out: shuffled. So few frames stay as they are." in shown
+    assert "Left out: dropped at 2 and 3. Of so few frames it makes the same as at 1." in shown
+    (row,) = [line for line in shown.splitlines() if line.startswith("│ dropped ")]
+    assert [bool(cell.strip()) for cell in row.strip("│").split("│")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    points = [list(line.get_xdata()) for line in robustness_figure(found).axes[0].lines]
+    assert [0, 1] in points and [1] in points
+
+
+def judged(right: int):
+    """The same with open questions, of which a judge finds the first so many answers right."""
+    table = score(right)
+    table["judge"] = [1.0 if value else -1.0 for value in table["correct"]]
+    return table.assign(kind=None, truth=None, value=None, correct=None)
+
+
+def test_a_judge_alone_is_enough():
+    found = robustness(
+        judged(40), judged(20), judged(30), {"fog": {s: judged(40 - 10 * s) for s in (1, 2, 3)}}
+    )
+    assert list(found) == ["lingo_judge"]
+    assert found["lingo_judge"]["lingo_judge"] == {"plain": 1.0, "blind": 0.5, "last_frame": 0.75}
+    shown = printed(found, 150)
+    assert "balanced" not in shown and "mean of" not in shown
+    (row,) = [line for line in shown.splitlines() if "+0.250" in line]
+    assert row.startswith("│ Lingo-Judge ") and "+0.500" in row
+    (axes,) = robustness_figure(found).axes
+    assert axes.get_ylabel().startswith("Lingo-Judge")
 
 
 def test_questions_on_one_clip_make_no_interval_narrower():
