@@ -8,19 +8,19 @@ from typing import Annotated
 import typer
 
 from leo_drive.errors import InputError
+from leo_drive.models import find_model
 from leo_drive.terminal import named_path, run_command
 
 from .settings import CLIPS, Limits, Settings
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-
-
-@app.command(
-    epilog="Examples:\n\n"
+_EXAMPLES = (
+    "Examples:\n\n"
     "python -m apps.viewer\n\n"
     "python -m apps.viewer --logs drives/ --review night/\n\n"
     "python -m apps.viewer --model models/leo-8b --host 0.0.0.0 --port 8080 --auth anna:anna.password"
 )
+
+
 def view(
     model: Annotated[
         str, typer.Option("--model", "-m", help="An embedded model, a model folder, or a hub id.")
@@ -55,11 +55,13 @@ def view(
     ] = "",
     max_mb: Annotated[float, typer.Option(help="Largest upload, in megabytes.", min=1)] = 500,
     max_seconds: Annotated[float, typer.Option(help="Longest upload, in seconds.", min=1)] = 3600,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
 ) -> None:
     """Open the dashcam viewer in a browser: watch a drive and talk with it."""
     from .server import prepare
 
+    for name in filter(None, (model, compare_model)):
+        find_model(name)  # a name that is none's should not wait for the page
     settings = Settings(
         model=model,
         compare_model=compare_model,
@@ -73,7 +75,7 @@ def view(
         root_path=root_path.rstrip("/"),
         accounts=dict(_account(account) for account in auth or ()),
         limits=Limits(megabytes=max_mb, seconds=max_seconds),
-        max_tokens=max_tokens,
+        max_new_tokens=max_new_tokens,
     )
     with prepare():
         from .server import serve
@@ -102,7 +104,7 @@ def _account(given: str) -> tuple[str, str]:
 
 def main() -> None:
     """Entry point."""
-    run_command(app, "python -m apps.viewer")
+    run_command(view, "python -m apps.viewer", _EXAMPLES)
 
 
 if __name__ == "__main__":

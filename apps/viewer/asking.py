@@ -61,7 +61,7 @@ class Asking:
             question = "What should the driver do?"
             plan, tiles, text, context = engine.run(
                 lambda leo: (
-                    plan := leo.processor.plan(clip, [question], answer_tokens=engine.max_tokens),
+                    plan := leo.processor.plan(clip, [question], answer_tokens=engine.max_new_tokens),
                     leo.processor.tiles(clip.frames, plan.max_tiles),
                     len(leo.processor.prompt(question, [0] * len(clip.frames), names=clip.names)),
                     leo.processor.leo.context_length,
@@ -74,7 +74,7 @@ class Asking:
                 for i in range(len(frame))
             ]
             urls = self.viewer.show(session, "tiles", items, request)
-            shares = [("frames", plan.tokens), ("text", text), ("answer", engine.max_tokens)]
+            shares = [("frames", plan.tokens), ("text", text), ("answer", engine.max_new_tokens)]
             return [_token_bar(shares, context, len(items)), list(zip(urls, names, strict=True))]
 
     # Asking

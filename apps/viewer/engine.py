@@ -49,9 +49,13 @@ class Engine:
     """
 
     def __init__(
-        self, models: Sequence[str], device: str | None = None, dtype: str | None = None, max_tokens: int = 64
+        self,
+        models: Sequence[str],
+        device: str | None = None,
+        dtype: str | None = None,
+        max_new_tokens: int = 64,
     ) -> None:
-        self.models, self.max_tokens = tuple(models), max_tokens
+        self.models, self.max_new_tokens = tuple(models), max_new_tokens
         self._options = {"device": device, "dtype": dtype}
         self._loaded: dict[str, Leo] = {}
         self._failed: LeoDriveError | None = None
@@ -127,7 +131,7 @@ class Engine:
                     return
                 start = time.perf_counter()
                 leo = self.leo(model)
-                with leo.stream(clip, question, history, max_new_tokens=self.max_tokens) as stream:
+                with leo.stream(clip, question, history, max_new_tokens=self.max_new_tokens) as stream:
                     for piece in stream:
                         pieces.put(piece)
                         if stopped.is_set():

@@ -8,9 +8,7 @@ import gradio as gr
 
 from .looking import Looking
 from .understanding import WHAT_IT_IS
-from .viewer import MODEL_QUEUE, Viewer
-
-_QUIET: dict[str, Any] = {"api_visibility": "undocumented"}
+from .viewer import HIDDEN, MODEL, QUIET, Viewer
 
 
 def build_attribution(looking: Looking, answers: gr.Dropdown) -> None:
@@ -39,9 +37,9 @@ def build_attribution(looking: Looking, answers: gr.Dropdown) -> None:
         concurrency_limit=1,
         show_progress="minimal",
         show_progress_on=[words],
-        **_QUIET,
+        **QUIET,
     )
-    stop.click(looking.stop, None, stop, queue=False, show_progress="hidden", **_QUIET)
+    stop.click(looking.stop, None, stop, queue=False, **HIDDEN)
 
 
 def build_compare(viewer: Viewer, looking: Looking, where: list[Any]) -> None:
@@ -77,7 +75,7 @@ def build_compare(viewer: Viewer, looking: Looking, where: list[Any]) -> None:
                 answer = gr.HTML("", elem_id=f"answer-{side}", elem_classes="leo-answer", min_height=72)
                 sides[side] = answer
 
-                take.click(looking.take(side), where, [shown, name], show_progress="minimal", **_QUIET)
+                take.click(looking.take(side), where, [shown, name], show_progress="minimal", **QUIET)
     with gr.Row(equal_height=True):
         question = gr.Textbox(
             label="Question for both sides",
@@ -93,7 +91,6 @@ def build_compare(viewer: Viewer, looking: Looking, where: list[Any]) -> None:
         [question, what],
         [sides["A"], sides["B"]],
         show_progress="minimal",
-        concurrency_id=MODEL_QUEUE,
-        concurrency_limit=1,
-        **_QUIET,
+        **MODEL,
+        **QUIET,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -129,24 +130,13 @@ class Recording:
             self._closed = True
             self.source.close()
 
-    def _open(self) -> _Turn:
-        return _Turn(self)
-
-
-class _Turn:
-    """One thread's turn at the source."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-
-    def __enter__(self) -> None:
-        self._recording._lock.acquire()
-        if self._recording._closed:
-            self._recording._lock.release()
-            raise InputError(f"{self._recording.name}: has been closed; open it again")
-
-    def __exit__(self, *_: object) -> None:
-        self._recording._lock.release()
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """One thread's turn at the source."""
+        with self._lock:
+            if self._closed:
+                raise InputError(f"{self.name}: has been closed; open it again")
+            yield
 
 
 def _plays_in_browsers(path: Path) -> bool:

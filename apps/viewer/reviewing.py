@@ -24,7 +24,7 @@ from .previews import make_preview
 from .recording import Recording
 from .reviews import FIXED, RIGHT, WRONG, Filter, Review
 from .sessions import Session
-from .viewer import Viewer, said_in_page
+from .viewer import QUIET, Viewer, said_in_page
 
 _MOST = 200
 """Rows shown at once."""
@@ -267,23 +267,22 @@ def build_review(viewer: Viewer, blocks: gr.Blocks) -> None:
         "outputs": shown,
         "show_progress": "hidden",
     }
-    quiet: dict[str, Any] = {"api_visibility": "undocumented"}
-    name.change(events.choose, name, [question, log], **quiet).then(**refresh, **quiet)
-    gr.on([x.change for x in filters[1:]], **refresh, trigger_mode="always_last", **quiet)
+    name.change(events.choose, name, [question, log], **QUIET).then(**refresh, **QUIET)
+    gr.on([x.change for x in filters[1:]], **refresh, trigger_mode="always_last", **QUIET)
     moment = [row, words, frames, video, corrected, at]
     there = {"fn": None, "inputs": at, "outputs": None, "js": "(at) => leo.review(at)"}
-    table.select(events.select, name, moment, show_progress="minimal", **quiet).success(**there).success(
-        events.preview, [name, row], video, show_progress="full", concurrency_limit=2, **quiet
+    table.select(events.select, name, moment, show_progress="minimal", **QUIET).success(**there).success(
+        events.preview, [name, row], video, show_progress="full", concurrency_limit=2, **QUIET
     ).success(**there)
     for button, kind in ((right, RIGHT), (wrong, WRONG), (fix, FIXED)):
         button.click(
-            events.mark(kind), [name, row, corrected], words, api_name=f"mark_{kind}", **quiet
-        ).success(**refresh, **quiet)
-    corrected.submit(events.mark(FIXED), [name, row, corrected], words, **quiet).success(**refresh, **quiet)
-    export.click(events.export, name, address, **quiet).success(
+            events.mark(kind), [name, row, corrected], words, api_name=f"mark_{kind}", **QUIET
+        ).success(**refresh, **QUIET)
+    corrected.submit(events.mark(FIXED), [name, row, corrected], words, **QUIET).success(**refresh, **QUIET)
+    export.click(events.export, name, address, **QUIET).success(
         None, address, None, js="(url) => leo.download(url)"
     )
-    blocks.load(**refresh, **quiet)
+    blocks.load(**refresh, **QUIET)
 
 
 def _recording(entry: LogEntry) -> Recording:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import threading
@@ -18,14 +17,17 @@ import pandas as pd
 
 from leo_drive.annotation.export import export_rows
 from leo_drive.annotation.manifest import Manifest
-from leo_drive.annotation.pictures import Pictures, remember_logs
+from leo_drive.annotation.pictures import Pictures, entry_of, known_logs, remember_logs
 from leo_drive.annotation.store import SCHEMA
 from leo_drive.annotation.table import Table
 from leo_drive.annotation.values import value_of
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.lingoqa import RATE
 from leo_drive.data.lingoqa import part_table, read_part
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
+from leo_drive.evaluation import LINGOQA
+from leo_drive.evaluation.report import REPORT, read_report
+from leo_drive.evaluation.table import read_table
 from leo_drive.files import said_in_one_line
 
 from .marks import MARKS, Key, add_mark, key_of, read_marks
@@ -73,9 +75,9 @@ class Review:
             self.rows["reference"] = ""
             questions = Manifest(folder).questions
             self._questions = questions.by_id() if questions is not None else {}
-        elif (folder / "predictions.csv").is_file():
+        elif (folder / REPORT).is_file():
             self._questions = {}
-            self.rows = self._read_predictions()
+            self.rows = self._read_evaluation()
         else:
             raise InputError(
                 f"{folder}: nothing to review; give the --out of leo-drive annotate, or of leo-drive evaluate"
@@ -177,12 +179,7 @@ class Review:
         Raises:
             InputError: nobody knows where it lies.
         """
-        log = str(self.rows["log"].iloc[number])
-        try:
-            known = json.loads((self._logs_of / "logs.json").read_text(encoding="utf-8"))[log]
-        except (OSError, ValueError, KeyError):
-            raise InputError(f"{log}: nobody knows where it lies; annotate it again") from None
-        return LogEntry(log, Path(known["path"]), known["options"])
+        return entry_of(str(self.rows["log"].iloc[number]), known_logs(self._logs_of))
 
     def close(self) -> None:
         """Remove what was made for reading."""
@@ -199,50 +196,35 @@ class Review:
             if key in answers and mark.get("answer", answers[key]) == answers[key]
         }
 
-    def _read_predictions(self) -> pd.DataFrame:
-        """Predictions in the columns of a table of annotations, and where the segments lie."""
-        try:
-            report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
-            part, model = Path(report["part"]), str(report["model"])
-            answers = pd.read_csv(self.folder / "predictions.csv", dtype=str, keep_default_na=False)
-            found = {
-                (row["segment_id"], row["question_id"]): row["answer"] for row in answers.to_dict("records")
-            }
-        except (OSError, ValueError, KeyError, TypeError):
+    def _read_evaluation(self) -> pd.DataFrame:
+        """An evaluation's answers in the columns of a table of annotations, and where the segments lie."""
+        report = read_report(self.folder)
+        if report["benchmark"] != LINGOQA:
             raise InputError(
-                f"{self.folder}: its predictions.csv and report.json cannot be read; evaluate again"
-            ) from None
-        rows = []
-        for segment in read_part(part):
-            times = [i / RATE for i in range(len(segment.images))]
-            about = {"log": segment.segment_id, "camera": "front", "start_s": 0.0, "end_s": times[-1]}
-            seen = set()
-            for qa in segment.questions:
-                answer = found.get((segment.segment_id, qa.question_id))
-                if answer is None or qa.question_id in seen:
-                    continue
-                seen.add(qa.question_id)
-                rows.append(
-                    {
-                        **about,
-                        "frame_times": np.array(times),
-                        "question_id": qa.question_id,
-                        "model": model,
-                        "question": qa.question,
-                        "kind": "free",
-                        "answer": answer,
-                        "confidence": np.nan,
-                        "status": "ok",
-                        "reference": qa.answer,
-                    }
-                )
-        if not rows:
-            raise InputError(f"{self.folder}: its predictions answer no question of {part}")
+                f"{self.folder}: evaluated on {report['benchmark']}; only answers on LingoQA can be reviewed"
+            )
+        part = Path(report["part"])
+        times = {s.segment_id: [i / RATE for i in range(len(s.images))] for s in read_part(part)}
+        asked = read_table(self.folder)
+        if lost := set(asked["segment_id"]) - times.keys():
+            raise InputError(f"{self.folder}: {part} has no {some(sorted(lost))} any more; evaluate again")
         self._own = self._logs_of = Path(tempfile.mkdtemp(prefix="leo-review-"))
-        segments = dict.fromkeys(row["log"] for row in rows)
-        folder = part_table(part).parent
+        segments, folder = asked["segment_id"].unique(), part_table(part).parent
         remember_logs(self._own, [LogEntry(name, folder, {"segment": name}) for name in segments])
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame(
+            {
+                **{name: asked[name] for name in ("question_id", "question", "answer", "confidence")},
+                "log": asked["segment_id"],
+                "camera": "front",
+                "start_s": 0.0,
+                "end_s": [times[segment][-1] for segment in asked["segment_id"]],
+                "frame_times": [np.array(times[segment]) for segment in asked["segment_id"]],
+                "model": str(report["model"]),
+                "kind": "free",
+                "status": "ok",
+                "reference": [references[0] for references in asked["references"]],
+            }
+        )
         return table.assign(**{name: None for name in SCHEMA.names if name not in table})
 
 

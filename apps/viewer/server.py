@@ -57,29 +57,32 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
     free_port(settings.host, settings.port)
     blocks = build(viewer)
     blocks.queue(max_size=200, default_concurrency_limit=8)
-    blocks.launch(
-        server_name=settings.host,
-        # Without one Gradio takes the first that is free then: one that was free before may be taken.
-        server_port=settings.port,
-        root_path=settings.root_path,
-        auth=viewer.let_in if settings.accounts else None,
-        max_file_size=f"{settings.limits.megabytes:g}mb",
-        allowed_paths=[],
-        share=False,
-        ssr_mode=False,
-        pwa=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        run_history=False,
-        footer_links=[],
-        state_session_capacity=_SESSIONS,
-        app_kwargs={"routes": [viewer.media.route], "middleware": [Middleware(Closed)]},
-        theme=theme(),
-        css_paths=[ASSETS / "page.css"],
-        head=head(),
-        quiet=True,
-        prevent_thread_lock=True,
-    )
+    try:
+        blocks.launch(
+            server_name=settings.host,
+            # Without one Gradio takes the first that is free then: one that was free before may be taken.
+            server_port=settings.port,
+            root_path=settings.root_path,
+            auth=viewer.let_in if settings.accounts else None,
+            max_file_size=f"{settings.limits.megabytes:g}mb",
+            allowed_paths=[],
+            share=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+            state_session_capacity=_SESSIONS,
+            app_kwargs={"routes": [viewer.media.route], "middleware": [Middleware(Closed)]},
+            theme=theme(),
+            css_paths=[ASSETS / "page.css"],
+            head=head(),
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:  # as Gradio says it: another program was quicker
+        raise InputError(f"--port: {one_line(error)}; choose another") from None
     if block:
         print(f"LEO-Drive viewer: {blocks.local_url}", flush=True)
         blocks.block_thread()

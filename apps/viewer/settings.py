@@ -43,7 +43,7 @@ class Settings:
         reviews: folders that `leo-drive annotate` or `leo-drive evaluate` wrote, to review.
         host, port, root_path: where it listens, and below which path a proxy shows it.
         accounts: passwords by user; none means that everybody may come in.
-        max_tokens: of an answer.
+        max_new_tokens: of an answer.
         grace: seconds that a session outlives its page, for a connection that broke.
         idle: seconds after which a session that asks nothing is ended.
     """
@@ -60,6 +60,6 @@ class Settings:
     root_path: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
-    max_tokens: int = 64
+    max_new_tokens: int = 64
     grace: float = 20.0
     idle: float = 7200.0

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.route_utils import API_PREFIX, get_root_url
@@ -22,7 +23,10 @@ from .reviews import read_reviews
 from .sessions import Session, Sessions
 from .settings import Settings
 
-MODEL_QUEUE = "model"
+# How events are listed and queued.
+QUIET: dict[str, Any] = {"api_visibility": "undocumented"}
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", **QUIET}
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """Gradio's queue for whatever waits for the model: one at a time, with its place shown."""
 
 
@@ -46,7 +50,7 @@ class Viewer:
         self.sessions = Sessions(root, self.media, settings.grace, settings.idle)
         self._own_engine = engine is None
         models = [settings.model, *([settings.compare_model] if settings.compare_model else [])]
-        self.engine = engine or Engine(models, settings.device, settings.dtype, settings.max_tokens)
+        self.engine = engine or Engine(models, settings.device, settings.dtype, settings.max_new_tokens)
 
     def session(self, request: gr.Request) -> Session:
         """The session of the page that asks."""

@@ -8,6 +8,12 @@ from apps.viewer.server import free_port
 from leo_drive.errors import InputError
 
 
+def test_a_model_that_is_none_is_said_before_the_page_is_there(run_module):
+    for options in (("--model", "nanoo"), ("--compare-model", "nanoo")):
+        status, out, err = run_module("apps.viewer", *options)
+        assert status == 2 and out == "" and "model nanoo: neither an embedded model" in err
+
+
 @pytest.mark.parametrize("port", [None, 7999])
 def test_a_host_that_is_none_is_named_and_no_other_port_is_tried(start, port, caplog):
     with pytest.raises(InputError, match=r"^--host nosuch\.invalid: cannot listen on port \d+ there: .+;"):

@@ -23,6 +23,7 @@ from leo_drive.data.lingoqa import read_part
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
 from leo_drive.evaluation.lingoqa import evaluate_part
+from leo_drive.evaluation.table import QUESTIONS as QUESTIONS_CSV
 from leo_drive.inference import Leo
 from tests.clips import numbered
 from tests.model.tiny import tiny_leo
@@ -170,7 +171,9 @@ def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path, named):
     evaluate_part(leo, tmp_path / named, tmp_path / "eval", blind=False)
     review = Review(tmp_path / "eval")
     asked = read_part(tmp_path / named)[0]
-    assert len(review.rows) == len(asked.questions) and review.rows["confidence"].isna().all()
+    assert len(review.rows) == len(asked.questions)
+    sure = review.rows["confidence"].median()
+    assert 0 < len(review.shown(Filter(lowest=sure), 99)[0]) < len(asked.questions)
     assert list(review.rows["reference"]) == [qa.answer for qa in asked.questions]
     review.mark(0, FIXED, asked.questions[0].answer)
     assert review.export(tmp_path / "fixed") == 1
@@ -180,14 +183,14 @@ def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path, named):
     assert clip.size == (192, 108)
     review.close()
     # Another model's answers take the place of those that were marked; then the first ones come back.
-    first = (tmp_path / "eval" / "predictions.csv").read_bytes()
+    first = (tmp_path / "eval" / QUESTIONS_CSV).read_bytes()
     answers = pd.read_csv(io.BytesIO(first), dtype=str)
-    answers.assign(answer="X").to_csv(tmp_path / "eval" / "predictions.csv", index=False)
+    answers.assign(answer="X").to_csv(tmp_path / "eval" / QUESTIONS_CSV, index=False)
     review = Review(tmp_path / "eval")
     assert review.counts() == {"unmarked": len(asked.questions)} and review.corrected_rows().empty
     review.mark(0, WRONG)
     review.close()
-    (tmp_path / "eval" / "predictions.csv").write_bytes(first)
+    (tmp_path / "eval" / QUESTIONS_CSV).write_bytes(first)
     review = Review(tmp_path / "eval")
     assert review.mark_of(0)["mark"] == FIXED
     review.close()

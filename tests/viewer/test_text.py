@@ -1,6 +1,5 @@
 """Questions, answers and names are shown as the text that they are, and fetch nothing."""
 
-import json
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from apps.viewer.engine import Said
 from leo_drive.data.lingoqa import read_part
 from leo_drive.data.synthetic import write_dataset
+from leo_drive.evaluation.lingoqa import evaluate_predictions
 from leo_drive.inference import Answer
 from tests.viewer.acting import (
     ask,
@@ -78,10 +78,9 @@ def test_reviewed_answers_are_only_text(start, visit, tmp_path):
     write_dataset(part, 1, split="val", size=(192, 108), workers=1)
     segment = read_part(part)[0]
     asked = segment.questions[0]
-    out.mkdir()
-    (out / "report.json").write_text(json.dumps({"part": str(part), "model": "tiny"}))
     row = {"segment_id": segment.segment_id, "question_id": asked.question_id, "answer": MARKUP}
-    pd.DataFrame([row]).to_csv(out / "predictions.csv", index=False)
+    pd.DataFrame([row]).to_csv(tmp_path / "predictions.csv", index=False)
+    evaluate_predictions(part, tmp_path / "predictions.csv", out)
     site = start(reviews=(out,))
     page = visit(site.url)
     foreign = foreign_requests(page, site.url)

@@ -47,7 +47,7 @@ def test_two_models_side_by_side(start, visit, tmp_path):
     network, processor = tiny_leo(tied=False)
     network.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    engine = Engine(["nano", str(tmp_path)], max_tokens=8)
+    engine = Engine(["nano", str(tmp_path)], max_new_tokens=8)
     page = visit(start(own_engine=engine, compare_model=str(tmp_path)).url)
     open_tab(page, "Compare")
     page.click("#take-A")
