@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from leo_drive import __version__
 from leo_drive.annotation.command import ANNOTATE_EXAMPLES, annotate
 from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="leo-drive",
-    help="Ask a dashcam: driving video through LEO, and out as answers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +37,21 @@ DtypeOption = Annotated[
     str | None, typer.Option(help="float32, bfloat16 or float16; bfloat16 on a GPU, float32 elsewhere.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"leo-drive {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Ask a dashcam: driving video through LEO, and out as answers."""
 
 
 @app.command(
@@ -72,6 +88,9 @@ def ask(
     ] = None,
     segment: Annotated[str | None, typer.Option(help="Which segment of a LingoQA part.")] = None,
     scene: Annotated[str | None, typer.Option(help="Which scene of nuScenes.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Images a second, where their names do not tell.")
+    ] = None,
     sweeps: Annotated[
         bool, typer.Option("--sweeps", help="nuScenes' frames between key frames too.")
     ] = False,
@@ -82,7 +101,7 @@ def ask(
     max_tiles: Annotated[
         int | None, typer.Option(help="Most tiles of all frames; the model's own bound by default.", min=1)
     ] = None,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
     model: ModelOption = "nano",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -92,10 +111,8 @@ def ask(
     from leo_drive.clips import open_source, together
 
     cameras: list[str | None] = [*camera] if camera else [None]
-    options = {"segment": segment, "scene": scene, "sweeps": sweeps or None}
-    for question in questions:
-        if not question.strip():
-            raise InputError("the question is empty; ask something, for example: What should the driver do?")
+    options = {"segment": segment, "scene": scene, "sweeps": sweeps or None, "rate": rate}
+    _check_questions(questions)
     # The clip first: a wrong path should not wait for a model to load.
     with spinner(f"reading {video}"), open_source(video, **options) as source:
         if frames is None:
@@ -108,7 +125,7 @@ def ask(
 
         leo = load(model, device=device, dtype=dtype)
     with spinner("answering"):
-        answers = leo.ask(clip, questions, max_new_tokens=max_tokens, policy=policy, max_tiles=max_tiles)
+        answers = leo.ask(clip, questions, max_new_tokens=max_new_tokens, policy=policy, max_tiles=max_tiles)
     if as_json:
         print_json(
             [{**a.as_dict(), "source": str(video), "camera": clip.camera, "model": model} for a in answers]
@@ -129,7 +146,7 @@ def synth(
     ],
     clips: Annotated[int, typer.Option(help="How many clips of five frames.", min=1)],
     seed: Annotated[int, typer.Option(help="The same seed gives the same drives.")] = 0,
-    split: Annotated[str, typer.Option(help="Name of the table: train or val.")] = "train",
+    split: Annotated[Literal["train", "val"], typer.Option(help="Name of the table.")] = "train",
     width: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=64)] = 640,
     height: Annotated[int, typer.Option(help="Of the frames, in pixels.", min=64)] = 360,
     video: Annotated[bool, typer.Option("--video", help="Also write every clip as mp4.")] = False,
@@ -153,7 +170,7 @@ def synth(
             split=split,
             progress=update,
         )
-    out.print(f"{clips} clips in {out_dir}", highlight=False, markup=False)
+    out.print(f"{clips} clips in {out_dir}")
 
 
 app.command(
@@ -183,6 +200,18 @@ def doctor(as_json: JsonOption = False) -> None:
         print_diagnosis(diagnosis, out)
     if diagnosis["problems"]:
         raise typer.Exit(1)
+
+
+def _check_questions(questions: list[str]) -> None:
+    """Raise InputError for an empty question, and for one that a shell took apart."""
+    for question in questions:
+        if not question.strip():
+            raise InputError("the question is empty; ask something, for example: What should the driver do?")
+    words = [re.fullmatch(r"[A-Za-z']+", question) for question in questions[:-1]]
+    if words and all(words) and not re.search(r"\s", questions[-1]):
+        raise InputError(
+            f'{len(questions)} questions of a word each; put a question in quotes: "{" ".join(questions)}"'
+        )
 
 
 def _default_frames(source: Source, model: str, at: float | None, seconds: float) -> tuple[int, float]:

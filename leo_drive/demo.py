@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import leo_drive
 from leo_drive.files import writable_folder
-from leo_drive.terminal import one_line_errors, out, print_answers, spinner
+from leo_drive.terminal import named_path, out, print_answers, run_command, spinner
 
 CLIP = Path(__file__).parent / "assets" / "demo.mp4"
 QUESTIONS = (
@@ -19,8 +22,12 @@ QUESTIONS = (
 )
 
 
-def main(folder: Path = Path("demo")) -> None:
-    """Ask the embedded model about the bundled clip; the picture goes to `folder`."""
+def main(
+    folder: Annotated[Path, typer.Option("--out", parser=named_path, help="Folder of the picture.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Ask the embedded model about the bundled clip, and draw a picture of its answers."""
     writable_folder(folder)
     with spinner("loading nano"):
         # Imported here, for the spinner: the model's libraries take seconds.
@@ -33,9 +40,10 @@ def main(folder: Path = Path("demo")) -> None:
     print_answers(f"{CLIP.name}, a generated drive", answers)
     path = folder / "answers.png"
     answers_picture(clip, answers).save(path)
-    out.print(f"picture: {path}", highlight=False, markup=False)
+    out.print(f"picture: {path}")
+    clip_path = CLIP.relative_to(Path.cwd()) if CLIP.is_relative_to(Path.cwd()) else CLIP
+    out.print(f'ask it more: leo-drive ask {clip_path} "Is there a cyclist?"')
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    run_command(main, "python -m leo_drive.demo")

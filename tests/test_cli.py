@@ -114,6 +114,7 @@ def damaged_image(folder):
     ("make", "reason"),
     [
         (lambda folder: folder / "missing.mp4", "missing.mp4"),
+        (lambda folder: Path("https://example.org/drive.mp4"), "download it first"),
         (empty_file, "empty"),
         (text_file, "not a video"),
         (sound_only, "no video"),
@@ -139,6 +140,7 @@ def test_bad_sources_are_one_line_and_status_two(run, tmp_path, model, make, rea
         (["What?", "--seconds", "0"], "seconds"),
         (["What?", "--frames", "55"], "at most"),
         ([" "], "the question is empty"),
+        (["Is", "it", "raining?"], '3 questions of a word each; put a question in quotes: "Is it raining?"'),
         (["why " * 600], "shorten the question"),
         (["What?", "--camera", "rear"], "no camera 'rear'"),
         (["What?", "--dtype", "float8"], "float8"),
@@ -201,6 +203,9 @@ def test_synth_and_evaluate(run, tmp_path, model):
 def test_a_folder_without_a_table_is_refused(run, tmp_path, model):
     status, _, err = run("evaluate", "lingoqa", "--root", tmp_path, "--model", model, "--out", tmp_path / "r")
     assert status == 2 and "neither val.parquet nor train.parquet" in err
+    nowhere = ("--root", tmp_path / "nowhere", "--out", tmp_path / "r")
+    status, _, err = run("evaluate", "lingoqa", *nowhere, "--model", model)
+    assert status == 2 and "nowhere: no such folder or file" in err
 
 
 def test_nowhere_to_write(run, tmp_path):
@@ -340,6 +345,7 @@ def test_a_segment_of_a_part(run, part, model):
         (["bogus"], "No such command 'bogus'; see leo-drive --help"),
         (["evaluate", "bogus"], "see leo-drive evaluate --help"),
         (["synth", "--out", "x", "--clips", "0"], "'--clips'"),
+        (["synth", "--out", "x", "--clips", "1", "--split", "test"], "'val'"),
         (["synth", "--out", "x", "--clips", "1", "--width", "63"], "'--width'"),
         (["synth", "--out", "x", "--clips", "1", "--height", "63"], "'--height'"),
     ],
