@@ -22,6 +22,7 @@ from training.data import QuestionClips
 
 logger = logging.getLogger("leo_drive")
 
+_FEW = 8
 SAMPLES = 12
 """Questions that are answered at each validation, at most."""
 
@@ -100,7 +101,8 @@ def plot_losses(table: pd.DataFrame, path: Path) -> None:
         del shown["loss"]  # one loss alone is all there is
     for name, label in shown.items():
         known = table[table[name].notna()]
-        axes.plot(known.step, known[name], label=label, marker="o" if name == "eval_loss" else None, ms=4)
+        few = len(known) < _FEW or name == "eval_loss"  # a line of one point is none
+        axes.plot(known.step, known[name], label=label, marker="o" if few else None, ms=4)
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)

@@ -85,12 +85,15 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
         if report.get("confidence"):
             report["confidence"] = table_reliability(table)
     scores, missing, tokenizer = _scores(first, second, reports[0]["benchmark"])
-    missing |= _gains(*reports)
+    notes = _notes(reports, tokenizer)
+    if gains := _gains(*reports):
+        scores |= gains
+        if any(len(table) > len(common) for table in tables):
+            notes.append("Gains over grey frames are each over its own questions.")
     judges = [report["settings"].get("judge_hash") for report in reports]
     if judges[0] != judges[1]:
-        of_a_judge = scores.keys() & {"lingo_judge"} | missing.keys() & {"judge_gain_over_blind"}
-        for name in sorted(of_a_judge):
-            scores.pop(name, None)
+        for name in scores.keys() & {"lingo_judge", "judge_gain_over_blind"}:
+            del scores[name]
             missing[name] = f"judged by different judges ({judges[0]}, {judges[1]})"
         for report in reports:
             (report.get("robustness") or {}).pop("lingo_judge", None)
@@ -110,7 +113,7 @@ def compare(a: Path, b: Path, out: Path, command: str = "") -> dict[str, Any]:
             "scores": scores,
             "missing": missing,
             "tokenizer": tokenizer,
-            "notes": _notes(reports, tokenizer),
+            "notes": notes,
             "changed": len(changed),
             "kinds": _kinds(first, second) if reports[0].get("closed") else {},
             "extras": side_by_side(*reports),
@@ -209,11 +212,11 @@ def _scores(
     return scores, missing, a.tokenizer
 
 
-def _gains(of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> dict[str, str]:
-    """What both gain over grey frames: of those answers no verdicts are kept to draw again."""
+def _gains(of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What both gain over grey frames, without interval: of those answers no verdicts are kept."""
     gains = {name: [report["scores"].get(name, {}).get("score") for report in (of_a, of_b)] for name in GAINS}
     return {
-        name: f"A {hundredths(a)}, B {hundredths(b)}, each over its own questions"
+        name: {"a": a, "b": b, "difference": b - a, "interval": None}
         for name, (a, b) in gains.items()
         if a is not None and b is not None
     }

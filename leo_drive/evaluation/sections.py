@@ -97,10 +97,13 @@ def settings_section(report: Mapping[str, Any]) -> Section:
 
 def _row(name: str, score: Mapping[str, Any]) -> list[Any]:
     numbers = (score["accuracy"], score["balanced_accuracy"])
+    interval = score.get("interval")
+    if interval and interval[0] == interval[1]:
+        interval = None  # of a few questions that are all right, which says nothing of others
     return [
         *(name, score["questions"], score.get("values")),
         *map(hundredths, numbers),
-        between(score.get("interval")),
+        between(interval) or "–",
         hundredths(score["unread"]),
     ]
 
@@ -109,21 +112,22 @@ def _kinds_plot(closed: Mapping[str, Any], blind: Mapping[str, Any] | None) -> s
     kinds = list(closed["kinds"])[::-1]
     drawn = figure(8.0, 0.9 + 0.28 * len(kinds))
     axes = drawn.subplots()
-    scores = [closed["kinds"][kind]["balanced_accuracy"] for kind in kinds]
-    ends = [closed["kinds"][kind].get("interval") or [s, s] for kind, s in zip(kinds, scores, strict=True)]
+    scores = [100 * closed["kinds"][kind]["balanced_accuracy"] for kind in kinds]
+    intervals = [closed["kinds"][kind].get("interval") for kind in kinds]
+    ends = [[100 * e for e in i] if i else [s, s] for i, s in zip(intervals, scores, strict=True)]
     low = [max(0.0, s - e[0]) for s, e in zip(scores, ends, strict=True)]
     high = [max(0.0, e[1] - s) for s, e in zip(scores, ends, strict=True)]
     names = [kind if len(kind) < 60 else f"{kind[:57]}..." for kind in kinds]
     places = range(len(kinds))
     axes.barh(places, scores, xerr=[low, high], color=BLUE, ecolor=GREY, height=0.6, label="with frames")
     if blind:
-        behind = [blind["kinds"][kind]["balanced_accuracy"] for kind in kinds]
+        behind = [100 * blind["kinds"][kind]["balanced_accuracy"] for kind in kinds]
         axes.plot(behind, places, "|", color="#d9822b", markersize=11, markeredgewidth=2, label="blind")
     axes.set_yticks(list(places), [name.replace("$", r"\$") for name in names])
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 100)
     axes.margins(y=0.01)
-    axes.set_xlabel("balanced accuracy, with its 95 % interval")
-    axes.legend(loc="lower right", frameon=False)
+    axes.set_xlabel("balanced accuracy, times 100, with its 95 % interval")
+    drawn.legend(loc="outside upper right", ncols=2, frameon=False)
     return figure_html(drawn, "balanced accuracy by kind")
 
 

@@ -15,7 +15,7 @@ from leo_drive.evaluation.extras import Confidence
 from leo_drive.evaluation.judge import LingoJudge
 from leo_drive.evaluation.language import PTB, WORDS
 from leo_drive.evaluation.lingoqa import evaluate_predictions
-from leo_drive.evaluation.table import read_table
+from leo_drive.evaluation.table import QUESTIONS, read_table, to_csv
 from tests.evaluation.judges import tiny_judge
 from tests.evaluation.parts import SEGMENTS, right_answers, write_part
 
@@ -122,7 +122,13 @@ def test_comparing(scored, tmp_path):
     assert note.endswith("with the tokenizer words; B's report has those of PTB.")
     assert note.replace("'", "&#x27;") in (tmp_path / "compare.html").read_text()
     found = compare(tmp_path / a.parent.name, tmp_path / b.parent.name, tmp_path)
-    assert found["missing"]["gain_over_blind"] == "A 25.0, B 25.0, each over its own questions"
+    gain = {"a": 0.25, "b": 0.25, "difference": 0, "interval": None}
+    theirs = "Gains over grey frames are each over its own questions."
+    assert found["scores"]["gain_over_blind"] == gain and theirs not in found["notes"]
+    table = read_table(a)
+    (tmp_path / a.parent.name / QUESTIONS).write_text(to_csv(table.iloc[:-1]))
+    found = compare(tmp_path / a.parent.name, tmp_path / b.parent.name, tmp_path)
+    assert theirs in found["notes"]
 
 
 def test_what_is_no_evaluation_leaves_nothing_behind(run, scored, tmp_path):
