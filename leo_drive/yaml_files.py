@@ -42,13 +42,23 @@ class _WordsOnce(_EachKeyOnce, yaml.BaseLoader): ...
 class _ValuesOnce(_EachKeyOnce, yaml.SafeLoader): ...
 
 
-def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) -> M:
+_NEEDED = {
+    "list_type": "a list is needed",
+    "tuple_type": "a list is needed",
+    "dict_type": "a mapping of names to values is needed",
+    "model_type": "a mapping of names to values is needed",
+}
+"""What to say of a value of another shape, by pydantic's name for the error."""
+
+
+def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False, example: str = "") -> M:
     """The whole of a YAML file as `kind`.
 
     Args:
         kind: the model that checks it.
         what: the file in a word or two, for messages.
         as_written: leave every scalar the text that it is, so that `yes` is a word.
+        example: such a file in one line, for whoever wrote another shape.
 
     Raises:
         InputError: no such file, not YAML, no mapping, or a wrong value or key, with the nearest right name.
@@ -65,11 +75,13 @@ def read_yaml(path: Path, kind: type[M], what: str, as_written: bool = False) ->
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: {what} is a mapping of names to values, and this is none")
+        found = "a list" if isinstance(values, list) else "nothing" if values is None else "text or a number"
+        as_in = f" such as {example}" if example else ""
+        raise InputError(f"{path}: {what} is a mapping of names to values{as_in}, and this is {found}")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        location, message = first_problem(error, kind)
+        location, message = first_problem(error, kind, example)
         raise wrong(path, location, message) from None
 
 
@@ -79,8 +91,8 @@ def wrong(path: Path, location: Location, message: str) -> InputError:
     return InputError(f"{path}: {_line(path, location)}{field}{': ' if field else ''}{message}")
 
 
-def first_problem(error: ValidationError, kind: type[BaseModel]) -> tuple[Location, str]:
-    """Where the first thing wrong is, and what to say of it."""
+def first_problem(error: ValidationError, kind: type[BaseModel], example: str = "") -> tuple[Location, str]:
+    """Where the first thing wrong is, and what to say of it; `example` is for what has another shape."""
     problems = error.errors(include_url=False)
     # A misspelt key is often also a missing one; it is the misspelling that is to be mended.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
@@ -94,8 +106,9 @@ def first_problem(error: ValidationError, kind: type[BaseModel]) -> tuple[Locati
         return location, f"{found!r:.60} is unknown; {nearest(found, known)}"
     if first["type"] in ("value_error", "invalid_key"):
         return location, message
-    if first["type"] in ("list_type", "tuple_type"):
-        message = "a list is needed"
+    if first["type"] in _NEEDED:
+        as_in = f", such as {example}" if example else ""
+        return location, f"{_NEEDED[first['type']]}; found {found!r:.60}{as_in}"
     return location, f"{message}; found {found!r:.60}"
 
 

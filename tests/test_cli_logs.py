@@ -24,7 +24,7 @@ def ask(run, log):
 )
 def test_cameras(ask, cameras: list[str], frames: str, called: str, times: list[float]) -> None:
     named = [word for camera in cameras for word in ("--camera", camera)]
-    status, out, _ = ask(*named, "--frames", frames, "--seconds", "2", "--max-tokens", "4")
+    status, out, _ = ask(*named, "--frames", frames, "--seconds", "2", "--max-new-tokens", "4")
     (answer,) = json.loads(out)
     assert status == 0 and answer["camera"] == called and answer["timestamps"] == times
 

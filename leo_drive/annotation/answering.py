@@ -11,7 +11,7 @@ from leo_drive.annotation.job import Job
 from leo_drive.annotation.questions import Question
 from leo_drive.annotation.store import FAILED, NOT_ASKED, OK, SKIPPED, Row
 from leo_drive.annotation.values import value_of
-from leo_drive.errors import LeoDriveError
+from leo_drive.errors import DeviceMemoryError
 from leo_drive.inference import Answer, Leo
 from leo_drive.inference.many import ClipBatch
 
@@ -23,7 +23,7 @@ def answer(leo: Leo, items: Sequence[Pending], job: Job) -> list[Row]:
     in further batches on the same prefixes.
 
     Raises:
-        LeoDriveError: a single window does not fit the device's memory.
+        DeviceMemoryError: a single window does not fit the device's memory.
     """
     groups: dict[tuple, list[int]] = defaultdict(list)
     for i, item in enumerate(items):
@@ -46,7 +46,7 @@ def _ask_together(leo: Leo, items: list[Pending], job: Job) -> dict[tuple[int, s
     start = time.perf_counter()
     try:
         batch = ClipBatch(leo, [item.prepared for item in items if item.prepared is not None])
-    except LeoDriveError:
+    except DeviceMemoryError:
         if len(items) == 1:
             raise
         half = len(items) // 2

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from leo_drive.annotation.feed import LogOpened
+from leo_drive.annotation.feed import LogOpened, LogTaken
 from leo_drive.annotation.job import Job, model_facts
 from leo_drive.annotation.tally import WorkerTally
 from leo_drive.annotation.workers import Answered, Local
@@ -44,7 +44,7 @@ class Result:
     """
 
     piece: str
-    events: list[LogOpened | Answered] = field(default_factory=list)
+    events: list[LogTaken | LogOpened | Answered] = field(default_factory=list)
     error: LeoDriveError | None = None
 
 
@@ -84,10 +84,10 @@ class Worker:
         if not ray.get(self._board.begin.remote(name)):
             return Result(name)
         local, stop = self._local(), threading.Event()
-        events: list[LogOpened | Answered] = []
+        events: list[LogTaken | LogOpened | Answered] = []
         try:
             for event in local.work(self._job, [piece], stop):
-                if isinstance(event, LogOpened | Answered):
+                if isinstance(event, LogTaken | LogOpened | Answered):
                     events.append(event)
                 if isinstance(event, Answered) and not ray.get(self._board.report.remote(self._count(event))):
                     stop.set()

@@ -88,7 +88,7 @@ def annotate(
         Literal["equal", "last_frame_first"], typer.Option(help="How tiles are shared out between frames.")
     ] = "equal",
     max_tiles: Annotated[int | None, typer.Option(help="Most tiles of all frames.", min=1)] = None,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
     batch: Annotated[int, typer.Option(help="Windows answered together.", min=1)] = 4,
     time_limit: Annotated[
         float, typer.Option(help="Seconds for opening a log, and for each of its windows.", min=1)
@@ -126,7 +126,8 @@ def annotate(
 ) -> None:
     """Answer a set of questions about every window of every log, into a table.
 
-    Run again after it was stopped, it goes on where it was.
+    Run again after it was stopped, it goes on where it was. A log that fails does not end it; the exit status
+    is 1 where all of them did.
     """
     from leo_drive.annotation.log import Cutting
     from leo_drive.annotation.questions import read_questions
@@ -173,7 +174,7 @@ def annotate(
                 cameras=tuple(camera or ()),
                 together=together,
             ),
-            asking=Asking(max_tokens, policy, max_tiles),
+            asking=Asking(max_new_tokens, policy, max_tiles),
             model=model,
             **facts,
             batch=batch,
@@ -184,19 +185,25 @@ def annotate(
         command = shlex.join(["leo-drive", *sys.argv[1:]])
         with stopping() as stop, showing() as progress:
             tally = run(answering, found, job, out_dir, add, retry_failed, command, progress, stop)
-    stopped = tally.logs_done < tally.logs
+    stopped = not tally.complete
     if not stopped:
         with spinner("writing the report"):
             write_report(out_dir)
     if as_json:
         print_json({**tally.as_dict(), "out": str(out_dir), "complete": not stopped})
     else:
-        out.print(tally.line(), highlight=False, markup=False)
+        out.print(tally.line())
         if not stopped:
-            out.print(f"table and report.html in {out_dir}", highlight=False, markup=False)
+            out.print(f"table and report.html in {out_dir}")
+    if line := tally.failed_line():
+        complain(line)
+    if line := tally.failed_before_line():
+        complain(line, "")
     if stopped:
         complain(f"{out_dir}: stopped, everything answered is kept; the same command goes on from there", "")
         raise typer.Exit(130)
+    if not tally.logs_done:
+        raise typer.Exit(1)
 
 
 @contextmanager

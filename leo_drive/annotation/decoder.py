@@ -84,6 +84,8 @@ class Decoder:
 
     def _started(self) -> tuple[Connection, Connection]:
         if self._process is None or self._tasks is None or self._messages is None:
+            # Not multiprocessing: it would import the caller's main module anew, and refuse where the caller
+            # is a daemon, as workers of a pool are.
             task_read, task_write = os.pipe()
             message_read, message_write = os.pipe()
             self._process = subprocess.Popen(

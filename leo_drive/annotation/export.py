@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import lzma
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
 from leo_drive.annotation.manifest import Manifest
 from leo_drive.errors import InputError
-from leo_drive.files import replacing, said_in_one_line
+from leo_drive.files import filling, replacing, said_in_one_line
+
+_COMPRESSED: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_NOT_WRITTEN = frozenset({".zip", ".zst", ".tar", ".tgz", ".7z", ".lz4"})
 
 
 def export_rows(form: str, rows: pd.DataFrame, out: str | Path, to: str | Path) -> int:
     """Write rows in a format. What fails leaves nothing behind, so that the same again can go well.
 
     Args:
-        form: csv, jsonl, lingoqa (a part for the trainer and `leo-drive evaluate lingoqa`), labelstudio or
-            fiftyone.
+        form: csv or jsonl, compressed where the file's name says so (.gz, .bz2, .xz); lingoqa (a part for the
+            trainer and `leo-drive evaluate lingoqa`), labelstudio or fiftyone.
         rows: as `leo_drive.annotation.table.Table.rows` gives them.
         out: the folder of the run, which knows where the logs lie.
         to: the file, or for the last three a folder that is new or empty.
@@ -31,7 +35,8 @@ def export_rows(form: str, rows: pd.DataFrame, out: str | Path, to: str | Path) 
         How many rows were written.
 
     Raises:
-        InputError: there is no row, `to` is there already, or a log is not where it was.
+        InputError: there is no row, `to` is there already or its name says what is not written here, or a log
+            is not where it was.
         LeoDriveError: the disk is full.
     """
     from leo_drive.annotation.export_lingoqa import export_lingoqa
@@ -40,41 +45,41 @@ def export_rows(form: str, rows: pd.DataFrame, out: str | Path, to: str | Path) 
     target = Path(to)
     if rows.empty:
         raise InputError(f"{out}: no rows to export; widen --where")
-    with_pictures: dict[str, Callable[[pd.DataFrame, Path, Path], int]] = {
-        "lingoqa": export_lingoqa,
-        "labelstudio": export_labelstudio,
-        "fiftyone": export_fiftyone,
+    # Each with the file whose presence says that the folder is whole.
+    with_pictures: dict[str, tuple[Callable[[pd.DataFrame, Path, Path], int], str]] = {
+        "lingoqa": (export_lingoqa, "train.parquet"),
+        "labelstudio": (export_labelstudio, "tasks.json"),
+        "fiftyone": (export_fiftyone, "samples.json"),
     }
     if form in with_pictures:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError(f"{target}: is there already; choose a new or an empty folder")
-        with said_in_one_line(target), _filling(target) as unfinished:
-            return with_pictures[form](rows, Path(out), unfinished)
+        export, last = with_pictures[form]
+        with said_in_one_line(target), filling(target, last) as folder:
+            return export(rows, Path(out), folder)
     if target.exists():
         raise InputError(f"{target}: is there already; choose another file")
+    opener = _opener(target)
     with said_in_one_line(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as unfinished:
+        with replacing(target) as unfinished, opener(unfinished, "wt", encoding="utf-8", newline="") as file:
             if form == "csv":
                 flat = rows.assign(frame_times=[_times(times) for times in rows["frame_times"]])
-                flat.to_csv(unfinished, index=False)
+                flat.to_csv(file, index=False)
             else:
-                with unfinished.open("w", encoding="utf-8") as file:
-                    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in plain_rows(rows))
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in plain_rows(rows))
     return len(rows)
 
 
-@contextmanager
-def _filling(folder: Path) -> Iterator[Path]:
-    """A folder to write to, whose files then move to `folder`, which is new or empty.
+def _opener(target: Path) -> Callable[..., IO[str]]:
+    """What opens a file compressed as the target's name says: whoever reads it goes by that.
 
-    That one is not replaced: it may be the current folder, or a disk's.
+    Raises:
+        InputError: in a way that is not written here.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", suffix=".unfinished", dir=folder) as unfinished:
-        yield Path(unfinished)
-        for made in Path(unfinished).iterdir():
-            made.rename(folder / made.name)
+    ending = target.suffix.lower()
+    inner = Path(target.stem).suffix.lower() if ending in _COMPRESSED else ending
+    if inner in _NOT_WRITTEN:
+        raise InputError(f"{target}: {inner} is not written here; end its name with .gz, .bz2 or .xz")
+    return _COMPRESSED.get(ending, open)
 
 
 def plain_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:

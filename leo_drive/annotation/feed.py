@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Job, plan
 from leo_drive.annotation.log import Broken, Cut, Message, Opened, Task
+from leo_drive.annotation.recognise import log_size
 from leo_drive.annotation.shares import Key, Share
+from leo_drive.annotation.store import Done
 from leo_drive.annotation.windows import Window
 from leo_drive.clips.clip import Clip
 from leo_drive.errors import describe
@@ -44,11 +46,28 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class LogTaken:
+    """A log of which the table has nothing is next; `size` bytes just before it is opened.
+
+    Nothing is said of any other: it is the recording that it was when the table got its first rows.
+    """
+
+    log: str
+    size: int | None
+
+
+@dataclass(frozen=True)
 class LogOpened:
-    """A log was opened; `pending` of its windows have questions to be asked, by this worker or by others."""
+    """A log was opened.
+
+    Attributes:
+        pending: windows of it that have questions to be asked, by this worker or by others.
+        warnings: for the user, such as that it was cut off.
+    """
 
     log: str
     pending: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,7 @@ class BlockDone:
 _PATIENCE = 0.5
 """Seconds between looks at whether to stop."""
 
-Item = Pending | LogOpened | BlockDone
+Item = Pending | LogTaken | LogOpened | BlockDone
 
 
 class Feed:
@@ -132,13 +151,16 @@ class Feed:
         name, total = share.entry.name, share.total
         covered = share.covered(self._job)
         owed: dict[Key, Window] = {}
+        if share.done == Done():
+            yield LogTaken(name, log_size(share.entry.path) if share.size is None else share.size)
         with closing(self._messages(share, covered)) as messages:
             for message in messages:
                 if isinstance(message, Opened):
                     there = {(c, w.index): w for c, windows in message.windows.items() for w in windows}
                     owed = {key: window for key, window in there.items() if key not in covered}
                     total = len(there) if total is None else total
-                    yield LogOpened(name, len(owed) if share.pending is None else share.pending)
+                    pending = len(owed) if share.pending is None else share.pending
+                    yield LogOpened(name, pending, message.warnings)
                 elif isinstance(message, Cut):
                     owed.pop((message.camera, message.window.index), None)
                     yield self._pending(share, message, total)
@@ -155,7 +177,7 @@ class Feed:
     def _messages(self, share: Share, covered: dict[Key, float | None]) -> Generator[Message, None, None]:
         """As the decoder has them, but for what is known of a log that was opened before."""
         if share.windows is not None:
-            yield Opened(share.windows)
+            yield Opened(share.windows, share.warnings)
         if share.error is not None:
             yield Broken(share.error)
         elif share.windows is None or any(share.windows.values()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from leo_drive.clips.scenes import THUMBNAIL_SIZE, detect_scene_changes
 from leo_drive.clips.source import Source, check_camera
 from leo_drive.errors import describe
 
-logger = logging.getLogger("leo_drive")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Opened:
-    """A log could be opened: the windows of each of its cameras."""
+    """A log could be opened.
+
+    Attributes:
+        windows: of each of its cameras.
+        warnings: what the library had to say of it meanwhile, such as that it was cut off.
+    """
 
     windows: Mapping[str, list[Window]]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ Message = Opened | Cut | Broken | Finished
 def cut_log(task: Task) -> Iterator[Message]:
     """What there is in a log, window by window. Raises nothing that a log can be the cause of."""
     try:
-        source = task.entry.open()
+        with _warnings() as said:
+            source = task.entry.open()
     except Exception as error:
         yield Broken(describe(error))
         return
@@ -122,12 +130,29 @@ def cut_log(task: Task) -> Iterator[Message]:
             except Exception as error:
                 yield Broken(describe(error))
                 return
-            yield Opened(windows)
+            yield Opened(windows, tuple(said))
             for view in () if task.only_open else views:
                 yield from _cut_view(view, windows.get(view.name, []), task)
     except Exception as error:  # closing it
         logger.debug("%s: %s", task.entry.name, error)
     yield Finished()
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """The library's warnings, as they come: nobody sees what the process of a decoder prints."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    library, listener = logging.getLogger("leo_drive"), Listener(logging.WARNING)
+    library.addHandler(listener)
+    try:
+        yield said
+    finally:
+        library.removeHandler(listener)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
 from leo_drive.errors import InputError
-from leo_drive.terminal import named_path, out, print_json, spinner
+from leo_drive.terminal import PLAIN, named_path, out, print_json, print_table, spinner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +60,7 @@ def look(
 
         with spinner(f"writing {export}"):
             count = export_rows(export, table.rows(where), out_dir, to)
-        wrote.append(f"{count} in {to}")
+        wrote.append(f"{count} rows in {to}")
     if clips is not None:
         from leo_drive.annotation.sheets import draw_sheets
 
@@ -72,7 +71,7 @@ def look(
         if as_json:
             print_json({"written": wrote})
         else:
-            out.print("\n".join(wrote), highlight=False, markup=False)
+            out.print("\n".join(wrote))
     elif where is not None:
         _print_rows(table.rows(where, limit), table.count(where), as_json)
     elif as_json:
@@ -93,17 +92,17 @@ def _print_rows(rows: pd.DataFrame, count: int, as_json: bool) -> None:
         cells = (row["log"], row["start_s"], row["end_s"], row["question"], error, row["value"])
         texts = ["" if cell is None else f"{cell:g}" if isinstance(cell, float) else cell for cell in cells]
         sure = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
-        grid.add_row(*map(escape, (*texts, sure, row["status"])))
+        grid.add_row(*texts, sure, row["status"])
     # Into a file or a pipe a line a row, whatever the terminal's width: `out` would take 80 columns there.
-    console = out if out.is_terminal else Console(width=_WIDEST, emoji=False)
-    console.print(grid, soft_wrap=False)
+    console = out if out.is_terminal else Console(width=_WIDEST, **PLAIN)
+    print_table(grid, console)
     more = f", the first {len(rows)} of them above; --limit shows more" if count > len(rows) else ""
-    out.print(f"{count} rows{more}", highlight=False, markup=False)
+    out.print(f"{count} rows{more}")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
     def say(text: str) -> None:
-        out.print(text, highlight=False, markup=False)
+        out.print(text)
 
     statuses = ", ".join(f"{n} {status}" for status, n in summary["statuses"].items())
     say(f"{summary['logs']} logs, {summary['windows']} windows, {summary['rows']} rows: {statuses}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from leo_drive.annotation.log import View
-from leo_drive.annotation.recognise import place
+from leo_drive.annotation.recognise import Place, place
 from leo_drive.clips.clip import Clip
 from leo_drive.clips.discovery import LogEntry
 from leo_drive.clips.source import Source
@@ -24,7 +25,22 @@ def remember_logs(out: Path, logs: Iterable[LogEntry]) -> None:
     Raises:
         LeoDriveError: the disk is full, or cannot be written to.
     """
-    known = known_logs(out) | {entry.name: place(entry) for entry in logs}
+    _write(out, known_logs(out) | {entry.name: place(entry) for entry in logs})
+
+
+def remember_sizes(out: Path, sizes: Mapping[str, int | None]) -> None:
+    """Write how large some of these logs were when they were opened, where that is news.
+
+    Raises:
+        LeoDriveError: the disk is full, or cannot be written to.
+    """
+    known = known_logs(out) if sizes else {}
+    news = {name: size for name, size in sizes.items() if known[name]["size"] != size}
+    if news:
+        _write(out, known | {name: {**known[name], "size": size} for name, size in news.items()})
+
+
+def _write(out: Path, known: dict[str, Place]) -> None:
     write_whole(out / _LOGS, (json.dumps(known, indent=1, default=str) + "\n").encode(), out)
 
 
@@ -58,14 +74,35 @@ class Pictures:
     def _source(self, log: str) -> Source:
         if self._open is None or self._open[0] != log:
             self.close()
-            if log not in self._logs:
-                raise InputError(f"{log}: nobody knows where it lies; annotate it again with this version")
-            where = self._logs[log]
-            self._open = (log, LogEntry(log, Path(where["path"]), where["options"]).open())
+            with _quiet():
+                self._open = (log, entry_of(log, self._logs).open())
         return self._open[1]
 
 
-def known_logs(out: Path) -> dict[str, dict[str, Any]]:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What there is to say of a log, that it was cut off, say, was said when it was annotated."""
+    library = logging.getLogger("leo_drive.clips")
+    before = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
+
+
+def entry_of(log: str, known: Mapping[str, Place]) -> LogEntry:
+    """A log of `known_logs`, to be opened.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    if log not in known:
+        raise InputError(f"{log}: nobody knows where it lies; annotate it again")
+    return LogEntry(log, Path(known[log]["path"]), known[log]["options"])
+
+
+def known_logs(out: Path) -> dict[str, Place]:
     """Where the logs of a table lie, by name, see `leo_drive.annotation.recognise.place`.
 
     Raises:

@@ -24,9 +24,9 @@ def showing() -> Iterator[Report]:
     Where there are several workers, each has a line of its own.
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[about]}"),
+        TextColumn("{task.fields[about]}", markup=False),
         TimeElapsedColumn(),
     )
     last_line = time.monotonic()
@@ -50,18 +50,17 @@ def showing() -> Iterator[Report]:
             if not err.is_terminal and time.monotonic() - last_line > _LINE_EVERY:
                 last_line = time.monotonic()
                 for line in (_about(tally), *(f"  {w.name}: {w.line()}" for w in tally.workers)):
-                    err.print(line, highlight=False, markup=False)
+                    err.print(line)
 
         yield update
 
 
 def _about(tally: Tally) -> str:
-    left = tally.seconds_left
+    left, failed = tally.seconds_left, len(tally.failures)
     parts = [
         f"{tally.windows}/~{tally.expected} windows",
-        f"{tally.logs_done}/{tally.logs} logs",
+        f"{tally.logs_done}/{tally.logs} logs" + (f" ({failed} failed)" if failed else ""),
         f"{tally.answers / tally.seconds if tally.seconds else 0:.1f} answers/s",
-        f"{tally.failed} failed",
         f"{timedelta(seconds=round(left))} left" if left is not None else "",
     ]
     return ", ".join(filter(None, parts))

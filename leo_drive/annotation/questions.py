@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +26,9 @@ from leo_drive.yaml_files import Location, read_yaml, wrong
 Kind = Literal["free", "yes_no", "choice", "number"]
 
 READY_SETS = Path(__file__).parent.parent / "assets" / "questions"
+_EXACT = Context(prec=100, Emin=-100, Emax=100, traps=[InvalidOperation, Overflow, Inexact])
+"""More digits than anyone needs; what has more still is refused, not rounded."""
+_EXAMPLE = 'questions: [{id: ahead, text: "Is there a vehicle ahead?", kind: yes_no}]'
 _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 
@@ -115,7 +118,7 @@ def read_questions(what: str | Path) -> QuestionSet:
         if str(what) not in known:
             raise InputError(f"{what}: no such question file; {nearest(what, known)}")
         file = READY_SETS / f"{what}.yaml"
-    questions = read_yaml(file, QuestionSet, "a question set", as_written=True)
+    questions = read_yaml(file, QuestionSet, "a question set", as_written=True, example=_EXAMPLE)
     for i, question in enumerate(questions.questions):
         if problem := _problem_with(question, questions.questions[:i]):
             field, message = problem
@@ -161,18 +164,17 @@ def _no_value_of(question: Question, value: str) -> str | None:
 
 
 def in_digits(number: str) -> str | None:
-    """A number as the value column has it, every digit of it, or None where it is no number.
+    """A number as the value column has it, every digit of it, or None where it is none of up to 100 digits.
 
     Example:
         >>> in_digits("1234567.0"), in_digits("3.50"), in_digits("1e3"), in_digits("soon")
         ('1234567', '3.5', '1000', None)
     """
     try:
-        value = Decimal(number)
-    except InvalidOperation:
+        value = _EXACT.plus(Decimal(number)).normalize(_EXACT)  # plus makes 0 of -0
+    except ArithmeticError:
         return None
-    # 0 is added as -0 is 0.
-    return f"{(value + 0).normalize():f}" if value.is_finite() else None
+    return f"{value:f}" if value.is_finite() else None
 
 
 def _with_words(question: Question, known: dict[str, Question]) -> Question:

@@ -28,7 +28,7 @@ def place(entry: LogEntry) -> Place:
     return {
         "path": str(entry.path.absolute()),
         "real": os.path.realpath(entry.path),
-        "size": _size(entry.path),
+        "size": log_size(entry.path),
         "options": entry.options,
     }
 
@@ -93,11 +93,12 @@ def _same_file(real: str, path: Path) -> bool:
 
 
 def _same_size(there: Place, path: Path) -> bool:
-    before, now = there.get("size"), _size(path)
+    before, now = there.get("size"), log_size(path)
     return before is None or now is None or before == now
 
 
-def _size(path: Path) -> int | None:
+def log_size(path: Path) -> int | None:
+    """Bytes of a log, as `place` has them."""
     try:
         if not path.is_dir():
             return path.stat().st_size

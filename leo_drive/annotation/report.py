@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -11,21 +10,20 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from leo_drive.annotation.export import choices_of
 from leo_drive.annotation.pictures import Pictures
 from leo_drive.annotation.table import Table
+from leo_drive.annotation.timelines import STYLE, timelines
 from leo_drive.errors import InputError
 from leo_drive.files import write_whole
 
-_EXAMPLES, _LOGS, _PICTURE_WIDTH = 12, 100, 240
-_COLOURS = ("#0f62b0", "#d9822b", "#2f9e62", "#b03a6b", "#6b5bd2", "#2aa5b8", "#8a8f2f", "#c0504d")
-_MARKS = {"x": "#c62828", "=": "#d5d9e0", "-": "#eef0f3", "?": "#9aa1ab"}
+_EXAMPLES, _PICTURE_WIDTH = 12, 240
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #14171c;
        max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 h1, h2, h3 { line-height: 1.2 } h3 { margin: 1.2rem 0 .3rem; font-size: 1rem }
 .faint { color: #6b7280 } table { border-spacing: .5rem .1rem; margin-left: -.5rem }
 td { vertical-align: middle } .bar { background: #0f62b0; height: .8rem; min-width: 1px }
-.line { display: flex; height: .9rem; width: 34rem; max-width: 60vw } .line i { flex: 1 1 0 }
 .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 1rem }
 figure { margin: 0 } figure img { width: 100%; display: block } figcaption { font-size: .85rem }
 """
@@ -42,18 +40,19 @@ def write_report(out: str | Path) -> Path:
         LeoDriveError: the disk is full.
     """
     folder = Path(out)
-    summary = Table(folder).summary(lowest=_EXAMPLES)
+    table = Table(folder)
+    summary = table.summary(lowest=_EXAMPLES)
     made_by = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     page = "\n".join(
         [
             "<!doctype html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>{escape(folder.name)}</title>',
-            f"<style>{_STYLE}</style></head><body>",
+            f"<style>{_STYLE}{STYLE}</style></head><body>",
             *_head(folder, summary, made_by),
             *_shares(summary),
             *_failures(summary),
             *_examples(folder, summary),
-            *_timelines(summary),
+            *timelines(table, choices_of(folder), summary["logs"]),
             "</body></html>\n",
         ]
     )
@@ -127,26 +126,3 @@ def _picture(pictures: Pictures, row: dict[str, Any]) -> str:
     buffer = io.BytesIO()
     frame.resize((_PICTURE_WIDTH, height)).save(buffer, "JPEG", quality=80)
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-
-
-def _timelines(summary: dict[str, Any]) -> Iterator[str]:
-    logs = list(summary["timelines"].items())
-    if not logs:
-        return
-    yield "<h2>Timelines</h2><p class=faint>A field a window, from a log's start to its end. Point at one."
-    yield "Grey: unreadable, not asked or skipped; red: failed.</p>"
-    for log, lines in logs[:_LOGS]:
-        yield f"<h3>{escape(log)}</h3><table>"
-        for name, signs in lines.items():
-            fields = "".join(f'<i style="background:{_colour(s)}" title="{escape(s)}"></i>' for s in signs)
-            yield f"<tr><td>{escape(name)}</td><td><div class=line>{fields}</div></td></tr>"
-        yield "</table>"
-    if len(logs) > _LOGS:
-        yield f"<p class=faint>The first {_LOGS} logs; leo-drive annotations has the others.</p>"
-
-
-def _colour(sign: str) -> str:
-    fixed = {"y": _COLOURS[0], "n": "#b9d3ea"}
-    if sign in _MARKS or sign in fixed:
-        return _MARKS.get(sign) or fixed[sign]
-    return _COLOURS[hashlib.blake2s(sign.encode()).digest()[0] % len(_COLOURS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,10 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from leo_drive.annotation.feed import BlockDone, LogOpened
+from leo_drive.annotation.feed import BlockDone, LogOpened, LogTaken
 from leo_drive.annotation.job import Job, check_fits
 from leo_drive.annotation.manifest import Manifest
-from leo_drive.annotation.pictures import known_logs, remember_logs
+from leo_drive.annotation.pictures import known_logs, remember_logs, remember_sizes
 from leo_drive.annotation.recognise import recognise
 from leo_drive.annotation.shares import Share
 from leo_drive.annotation.store import Done, Row, Store
@@ -22,6 +23,8 @@ from leo_drive.clips.discovery import LogEntry
 from leo_drive.errors import InputError, some
 from leo_drive.files import locked, said_in_one_line, writable_folder
 from leo_drive.inference import Leo
+
+logger = logging.getLogger(__name__)
 
 BLOCK_LOGS = 32
 """Logs that are worked through as one: batches mix their windows, but never those of two blocks."""
@@ -84,11 +87,22 @@ def annotate(
         finished = {entry.name for entry in logs if entry.name in done and done[entry.name].covers(ids)}
         manifest.begin(job, command)
         remember_logs(store.out, logs)
-        tally = Tally(logs=len(logs), logs_done=len(finished))
+        tally = _begun(logs, finished, done)
         blocks = _blocks(logs, finished, done)
         _work(workers, job, blocks, store, tally, progress, stop)
-        manifest.finish({**tally.as_dict(), "complete": tally.logs_done == tally.logs})
+        manifest.finish({**tally.as_dict(), "complete": tally.complete})
     return tally
+
+
+def _begun(logs: Sequence[LogEntry], finished: set[str], done: dict[str, Done]) -> Tally:
+    """What is done before the run begins."""
+    known = [(entry.name, done[entry.name]) for entry in logs if entry.name in done]
+    return Tally(
+        logs=len(logs),
+        ended=set(finished),
+        useful={name for name, of_log in known if of_log.any_useful},
+        failed_before={name for name, of_log in known if of_log.any_failed},
+    )
 
 
 def _blocks(logs: Sequence[LogEntry], finished: set[str], done: dict[str, Done]) -> Iterator[list[Share]]:
@@ -115,10 +129,14 @@ def _work(
     """Commit what the workers make of the blocks. A part that is written twice is the same part."""
     began = last_commit = time.monotonic()
     rows: list[Row] = []
+    sizes: dict[str, int | None] = {}
 
     def commit() -> None:
         nonlocal last_commit
         if rows:
+            # Before its first answers: a run that ends in between has none of a recording of another size.
+            remember_sizes(store.out, sizes)
+            sizes.clear()
             store.write(rows)
             rows.clear()
         last_commit = time.monotonic()
@@ -126,8 +144,13 @@ def _work(
     try:
         with closing(workers.work(job, blocks, stop)) as events:
             for event in events:
+                if isinstance(event, LogTaken):
+                    sizes[event.log] = event.size
+                    continue
                 if isinstance(event, LogOpened):
-                    tally.log_opened(event.log, event.pending)
+                    if tally.log_opened(event.log, event.pending):
+                        for warning in event.warnings:
+                            logger.warning("%s", warning)
                     continue
                 if isinstance(event, Answered):
                     rows.extend(event.rows)

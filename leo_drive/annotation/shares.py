@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Job
 from leo_drive.annotation.log import Broken, Opened, Task
+from leo_drive.annotation.recognise import log_size
 from leo_drive.annotation.store import Done
 from leo_drive.annotation.windows import Window
 from leo_drive.clips.discovery import LogEntry
@@ -28,6 +29,8 @@ class Share:
         total: how many windows the log has, and
         pending: how many of them the table lacks something of; both known once the log has been opened.
         error: why it could not be opened.
+        warnings: what was said of it when it was opened.
+        size: bytes of the log just before it was opened.
     """
 
     entry: LogEntry
@@ -36,6 +39,8 @@ class Share:
     total: int | None = None
     pending: int | None = None
     error: str | None = None
+    warnings: tuple[str, ...] = ()
+    size: int | None = None
 
     def to_ask(self, job: Job) -> tuple[str, ...]:
         """Ids of the questions, without those that the log as a whole failed at.
@@ -81,12 +86,19 @@ def split(block: Sequence[Share], job: Job, windows: int, decoder: Decoder) -> I
 
 def _opened(share: Share, job: Job, decoder: Decoder) -> Share:
     """The share with its windows, or with the reason why there are none."""
+    share = replace(share, size=log_size(share.entry.path))
     for message in decoder.cut(Task(share.entry, job.cutting, only_open=True)):
         if isinstance(message, Opened):
             covered = share.covered(job)
             there = [(camera, w.index) for camera, of_camera in message.windows.items() for w in of_camera]
             pending = sum(key not in covered for key in there)
-            share = replace(share, windows=message.windows, total=len(there), pending=pending)
+            share = replace(
+                share,
+                windows=message.windows,
+                total=len(there),
+                pending=pending,
+                warnings=message.warnings,
+            )
         elif isinstance(message, Broken):
             share = replace(share, error=message.error)
     return share

@@ -60,12 +60,15 @@ class Done:
         windows: of each (camera, window), the values of its questions by id.
         repeats: of each skipped (camera, window), the start of the one that it looks like.
         total: how many windows the log has; None while nobody has opened it.
+        any_failed, any_useful: whether it has rows that failed, and rows that did not.
     """
 
     failed: set[str] = field(default_factory=set)
     windows: dict[tuple[str, int], dict[str, str | None]] = field(default_factory=dict)
     repeats: dict[tuple[str, int], float] = field(default_factory=dict)
     total: int | None = None
+    any_failed: bool = False
+    any_useful: bool = False
 
     def covers(self, question_ids: set[str]) -> bool:
         """Whether every window has a row for each of these questions."""
@@ -115,11 +118,14 @@ class Store:
         """
         found: dict[str, Done] = {}
         columns = ["log", "camera", "window_index", "log_windows", "question_id", "value", "repeats_s"]
+        columns.append("status")
         for table in self._tables(columns):
-            for log, camera, window, windows, question_id, value, repeats in zip(
+            for log, camera, window, windows, question_id, value, repeats, status in zip(
                 *(table[c].to_pylist() for c in columns), strict=True
             ):
                 of_log = found.setdefault(log, Done())
+                of_log.any_failed |= status == FAILED
+                of_log.any_useful |= status != FAILED
                 if window is None:
                     of_log.failed.add(question_id)
                     continue

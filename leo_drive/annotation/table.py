@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,33 @@ _OWN = "question_number, position"
 COLUMNS = tuple(SCHEMA.names)
 
 _MARKS = {"failed": "x", "skipped": "=", "not_asked": "-"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one window's row says of a closed question.
+
+    Attributes:
+        start, end: of the window, in seconds.
+        value: None where the answer could not be read, or there is none.
+    """
+
+    question_id: str
+    kind: str
+    start: float
+    end: float
+    status: str
+    value: str | None
+
+    @property
+    def lacks(self) -> str | None:
+        """Why there is no value: failed, skipped, not_asked or unreadable; None if there is one."""
+        return self.status if self.status in _MARKS else "unreadable" if self.value is None else None
+
+    @property
+    def sign(self) -> str:
+        """A letter for it: the value's first, or what happened."""
+        return _MARKS.get(self.status) or (self.value or "?")[0]
 
 
 class Table:
@@ -120,7 +148,10 @@ class Table:
                 "FROM annotations WHERE status = 'ok' "
                 f"ORDER BY confidence, log, start_s, {_OWN} LIMIT {int(lowest)}"
             ),
-            "timelines": self._timelines(),
+            "timelines": {
+                log: {name: "".join(field.sign for field in line) for name, line in of_log.items()}
+                for log, of_log in self.timelines().items()
+            },
         }
 
     def _questions(self) -> list[dict[str, Any]]:
@@ -147,24 +178,23 @@ class Table:
             }
         return found
 
-    def _timelines(self, most: int = 200) -> dict[str, dict[str, str]]:
-        """Of each log's closed questions a sign a window: of the value its first letter, or what happened."""
+    def timelines(self, most: int = 200) -> dict[str, dict[str, list[Field]]]:
+        """Of the first logs' closed questions a field a window, by log and by question (and camera)."""
         rows = self._all(
-            "SELECT log, camera, question_id, value, status FROM annotations WHERE kind <> 'free' AND "
-            "window_index IS NOT NULL AND "
-            f"log IN (SELECT DISTINCT log FROM annotations ORDER BY log LIMIT {most}) "
+            "SELECT log, camera, question_id, kind, value, status, start_s, end_s FROM annotations "
+            "WHERE kind <> 'free' AND window_index IS NOT NULL AND "
+            f"log IN (SELECT DISTINCT log FROM annotations ORDER BY log LIMIT {int(most)}) "
             "ORDER BY log, camera, question_number, question_id, window_index"
         )
         cameras: dict[str, set[str]] = {}
         for row in rows:
             cameras.setdefault(row["log"], set()).add(row["camera"])
-        lines: dict[str, dict[str, str]] = {}
+        lines: dict[str, dict[str, list[Field]]] = {}
         for row in rows:
-            many = len(cameras[row["log"]]) > 1
-            name = f"{row['camera']} {row['question_id']}" if many else row["question_id"]
-            sign = _MARKS.get(row["status"]) or (row["value"] or "?")[0]
-            of_log = lines.setdefault(row["log"], {})
-            of_log[name] = of_log.get(name, "") + sign
+            log, question_id = row["log"], row["question_id"]
+            name = f"{row['camera']} {question_id}" if len(cameras[log]) > 1 else question_id
+            field = Field(question_id, row["kind"], row["start_s"], row["end_s"], row["status"], row["value"])
+            lines.setdefault(log, {}).setdefault(name, []).append(field)
         return lines
 
     def _all(self, sql: str) -> list[dict[str, Any]]:

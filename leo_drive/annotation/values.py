@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 from leo_drive.annotation.questions import Question, in_digits
 from leo_drive.data.closed import read_value
@@ -13,6 +14,11 @@ _ONES = [
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 ]
 _TENTHS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+# Words around a number that do not say of what, or of which ones it is.
+_FILLERS = frozenset([
+    "a", "an", "answer", "are", "can", "count", "i", "in", "is", "it", "limit", "number", "of", "see", "so",
+    "speed", "that", "the", "there", "total",
+])
 # fmt: on
 _WORDS = {word: i for i, word in enumerate(_ONES)}
 _TENS = {word: 10 * i for i, word in enumerate(_TENTHS, 2)}
@@ -22,6 +28,7 @@ _NONE = re.compile(
 )
 _TENS_AND_ONES = re.compile(rf"\b({'|'.join(_TENTHS)}) ({'|'.join(_ONES[1:10])})\b")
 _COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount\b")
+_CLAUSE_END = re.compile(r"[.;:!?]+(?=\s|$)")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]|\.\d)|[a-z]+(?:-[a-z]+)?")
 # Words and signs that make a number a bound, a range, a part, a multiple or a denial of it.
 _VAGUE = re.compile(
@@ -58,23 +65,39 @@ def read_number(text: str, counts: bool = True) -> str | None:
         ('30', '0', None)
     """
     clean = " ".join(text.lower().replace("’", "'").split()).rstrip(".!")
-    words = _NUMBER.findall(_TENS_AND_ONES.sub(r"\1-\2", clean))
+    clean = _TENS_AND_ONES.sub(r"\1-\2", clean)
     # "No one" is none; "no two cars" is not.
-    if counts and _NONE.fullmatch(clean) and (clean == "no one" or not any(map(_read, words))):
+    if counts and _NONE.fullmatch(clean) and (clean == "no one" or not any(map(_read, _words(clean)))):
         return "0"
     if _VAGUE.search(clean):
         return None
     numbers: set[str] = set()
-    counted: list[list[str]] = []
-    for word in words:
-        if (number := _read(word)) is not None:
-            numbers.add(number)
-            counted.append([])
-        elif counted:
-            counted[-1].append(word)
-    # Said twice, it is one number only where it is of the same: two cars and two trucks are four.
-    alike = len({tuple(what) for what in counted if what}) <= 1
+    about: list[set[str]] = []
+    for words in map(_words, _CLAUSE_END.split(clean)):
+        if not (said := {number for word in words if (number := _read(word)) is not None}):
+            continue
+        if len(_counted(words)) > 1:
+            return None
+        numbers |= said
+        about.append({word for word in words if _read(word) is None})
+    # Said again, it is one number only where it is of the same: two cars and two trucks are four.
+    alike = all(one <= other or other <= one for one, other in combinations(about, 2))
     return numbers.pop() if len(numbers) == 1 and alike else None
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _NUMBER.findall(text) if word not in _FILLERS]
+
+
+def _counted(words: list[str]) -> set[tuple[str, ...]]:
+    """What stands behind the numbers among these words, each up to the next one, if anything."""
+    found: list[list[str]] = []
+    for word in words:
+        if _read(word) is not None:
+            found.append([])
+        elif found:
+            found[-1].append(word)
+    return {tuple(what) for what in found if what}
 
 
 def _read(word: str) -> str | None:

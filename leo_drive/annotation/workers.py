@@ -10,7 +10,7 @@ from typing import Protocol
 
 from leo_drive.annotation.answering import answer
 from leo_drive.annotation.decoder import Decoder
-from leo_drive.annotation.feed import BlockDone, Feed, LogOpened, Pending
+from leo_drive.annotation.feed import BlockDone, Feed, LogOpened, LogTaken, Pending
 from leo_drive.annotation.job import Job
 from leo_drive.annotation.shares import Share
 from leo_drive.annotation.store import Row
@@ -33,7 +33,7 @@ class Working:
     workers: list[WorkerTally]
 
 
-Event = LogOpened | Answered | BlockDone | Working
+Event = LogTaken | LogOpened | Answered | BlockDone | Working
 
 
 class Workers(Protocol):
@@ -56,7 +56,7 @@ class Workers(Protocol):
             stop: once set, what is at hand is finished, and the iteration ends.
 
         Yields:
-            A log's LogOpened before the rows of its windows; every window's rows exactly once.
+            A log's LogTaken and LogOpened before the rows of its windows; every window's rows exactly once.
 
         Raises:
             LeoDriveError: the work cannot go on.
@@ -92,7 +92,7 @@ class Local:
         feed = Feed(self.processor, job, blocks, self._decoder, job.batch, stop)
         try:
             for item in feed:
-                if isinstance(item, LogOpened):
+                if isinstance(item, LogTaken | LogOpened):
                     yield item
                 elif isinstance(item, Pending):
                     waiting.append(item)

@@ -7,6 +7,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -27,6 +28,9 @@ _LACKS_INDEX = (
     "truncated MP4: its index (the moov atom) is missing, the recording was cut off before it was "
     "written; copy it again, or repair it with untrunc and an intact file of the same camera"
 )
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+"""What a Matroska file begins with, and the element after that, which holds all the rest."""
 
 
 @dataclass
@@ -147,3 +151,29 @@ def _lacks_index(path: Path) -> bool:
                 return False
             at += length
     return at > 0
+
+
+def ends_too_early(path: Path) -> bool:
+    """Whether a Matroska or WebM file is shorter than its recorder, once done, wrote at its beginning."""
+    with path.open("rb") as file:
+        if file.read(4) != _EBML:
+            return False
+        header = _ebml_size(file)
+        if header is None:
+            return False
+        file.seek(header, os.SEEK_CUR)
+        if file.read(4) != _SEGMENT:
+            return False
+        segment = _ebml_size(file)
+        return segment is not None and file.tell() + segment > path.stat().st_size
+
+
+def _ebml_size(file: BinaryIO) -> int | None:
+    """The size of an element, of 1 to 8 bytes: the first 1 bit says how many. All ones: it is not known."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    length = 9 - first[0].bit_length()
+    bits = 7 * length
+    size = int.from_bytes(first + file.read(length - 1)) & ((1 << bits) - 1)
+    return None if size == (1 << bits) - 1 else size

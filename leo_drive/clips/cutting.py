@@ -12,7 +12,7 @@ from leo_drive.clips.samplers import Sampler, check_count, check_positive, last_
 from leo_drive.clips.source import TIME_TOLERANCE, Source, check_camera, check_times
 from leo_drive.errors import InputError
 
-logger = logging.getLogger("leo_drive")
+logger = logging.getLogger(__name__)
 
 
 def cut(

@@ -11,10 +11,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from leo_drive.clips.container import OpenVideo
-from leo_drive.clips.timeline import Timeline, packets
+from leo_drive.clips.timeline import REORDERED, Timeline, packets
 
-_LOOKAHEAD = 32
-"""Packets read ahead of the decoder. Codecs reorder 16 frames at most, so the next to show is in there."""
+_LOOKAHEAD = 2 * REORDERED
+"""Packets read ahead of the decoder; the next to show is in there."""
 
 _HELD_BYTES = 32 << 20
 """Of compressed packets held while looking for the last keyframe before a wanted frame."""
@@ -44,6 +44,8 @@ class Decoder:
         self._timeline = timeline
         self._skips = not timeline.counted and video.stream.codec_context.name in _SKIPS_SAFELY
         self._longest_group = round(1 / timeline.tick)
+        # Whole packets are lost between two that are further apart.
+        self._gap = max(round(1 / timeline.tick), REORDERED * timeline.last_ticks)
         self._leave()
 
     def read(self, targets: Sequence[int]) -> Iterator[tuple[int, int, VideoFrame]]:
@@ -81,6 +83,7 @@ class Decoder:
         self._counted = 0
         self._drained = True
         self._from_start = False
+        self._met_damage = False
 
     def _leads_to(self, target: int) -> bool:
         """Whether the target's frame comes out when decoding on from here."""
@@ -200,9 +203,13 @@ class Decoder:
             return self._shown
 
     def _serves(self, target: int, upcoming: tuple[int, VideoFrame] | None) -> tuple[int, VideoFrame] | None:
-        """The first frame that decodes, where none does before the target, if it shows soon enough."""
-        if upcoming is None or upcoming[0] > target + self._timeline.last_ticks:
-            return None
+        """The first frame that decodes, where none does before the target.
+
+        That of a recording that begins in the midst of an intra refresh comes once the picture is refreshed.
+        Where the wait is for damage, it only serves for as long as a frame lasts.
+        """
+        if upcoming is not None and self._met_damage:
+            return upcoming if upcoming[0] <= target + self._timeline.last_ticks else None
         return upcoming
 
     def _at_damage(self, target: int, shown: tuple[int, VideoFrame]) -> tuple[int, VideoFrame] | None:
@@ -235,8 +242,10 @@ class Decoder:
         try:
             frames = context.decode(packet)
         except (av.FFmpegError, EOFError):
-            return  # damaged: the frames around it stand
+            self._met_damage = True
+            return  # the frames around it stand
         for frame in frames:
+            self._met_damage |= frame.is_corrupt
             self.decoded += 1
             tick = self._counted if self._timeline.counted else frame.pts
             self._counted += 1
@@ -250,6 +259,8 @@ class Decoder:
             if self._last_key is not None:
                 self._longest_group = max(self._longest_group, packet.pts - self._last_key)
             self._last_key = packet.pts
+        if self._fed is not None and packet.pts - self._fed > self._gap:
+            self._met_damage = True
         self._fed = packet.pts if self._fed is None else max(self._fed, packet.pts)
         self._recent.append(packet.pts)
 

@@ -20,7 +20,7 @@ from leo_drive.clips.stamps import (
     stamps_from_names,
     stamps_from_table,
 )
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 
 DEFAULT_RATE = 1.0
 """Images per second where nothing says when they were taken: LingoQA's."""
@@ -140,11 +140,21 @@ def _images_in(folder: Path) -> list[ImageFile]:
     if broken is not None:
         raise InputError(f"{broken}: a link to a file that is gone; mend the link or delete it")
     if not paths:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-        raise InputError(
-            f"{folder}: a folder without images ({kinds}); name a video or a folder that has some"
-        )
+        raise InputError(f"{folder}: a folder without images{_what_instead(entries)}")
     return [ImageFile(path) for path in sorted(paths, key=lambda path: natural_order(path.name))]
+
+
+def _what_instead(entries: Sequence[Path]) -> str:
+    """What to name in place of a folder that holds no images."""
+    from leo_drive.clips.discovery import LOG_SUFFIXES  # which reads folders of images by this very module
+
+    logs = [path.name for path in entries if path.suffix.lower() in LOG_SUFFIXES and path.name[0] != "."]
+    if logs:
+        logs.sort(key=natural_order)
+        kinds = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
+        return f"; it holds {kinds}: {some(logs)}; name one, or use leo-drive annotate for all"
+    suffixes = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+    return f" ({suffixes}); name a video or a folder that has some"
 
 
 def natural_order(name: str) -> list[tuple[int, int | str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leo_drive.clips.image_file import ARCHIVE, ImageFile, ImageFolder
+from leo_drive.clips.image_file import ARCHIVE, ImageFile, ImageFolder, names_in
 from leo_drive.clips.images import ImageSource
 from leo_drive.errors import InputError, one_line, some
 
@@ -149,5 +149,6 @@ def _locate(images: ImageFolder, name: str) -> ImageFile:
     if image.exists():
         return image
     if images.archives:
-        raise InputError(f"{images.archives[0]}: has no {name}; download it again")
+        archive = images.archives[0]
+        raise InputError(f"{archive}: has no {name}, it has {names_in(archive)}; download it again")
     raise InputError(f"{image}: no such image, and no {ARCHIVE} in {images.folder}; get the part's {ARCHIVE}")

@@ -21,7 +21,7 @@ from leo_drive.errors import InputError
 if TYPE_CHECKING:
     from mcap.records import Channel, Chunk, Schema
 
-logger = logging.getLogger("leo_drive")
+logger = logging.getLogger(__name__)
 
 MAGIC = b"\x89MCAP0\r\n"
 _HEAD = struct.Struct("<BQ")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from leo_drive.clips.image_file import ImageFile
 from leo_drive.clips.indexed import IndexedSource, only_camera
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_LEFT", "CAM_FRONT_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_BACK_RIGHT")
 """In the order shown; the first is the default."""
@@ -121,10 +121,9 @@ def load_tables(root: Path, version: str) -> Any:
     try:
         return NuScenes(version=version, dataroot=str(root), verbose=False)
     except Exception as error:  # the devkit asserts, and looks up what may not be there
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise InputError(
-            f"{root / version}: tables that cannot be loaded ({type(error).__name__}: {reason}); "
-            f"download them again"
+            f"{root / version}: tables that cannot be loaded "
+            f"({type(error).__name__}: {one_line(error):.200}); download them again"
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,8 @@ def open_source(what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         raise InputError("an empty path; name a video or a folder (. is the current one)")
     named: Named = Path(what) if isinstance(what, str | os.PathLike) else what
     if isinstance(named, Path) and not os.path.lexists(named):
-        raise InputError(f"{named}: no such file or folder")
+        cure = "; download it first" if re.match(r"\w+:/", str(named)) else ""
+        raise InputError(f"{named}: no such file or folder{cure}")
     opener = opener_of(named)
     given = {key: value for key, value in options.items() if value is not None}
     wrong = sorted(given.keys() - opener.options)

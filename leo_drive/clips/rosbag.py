@@ -16,7 +16,7 @@ from leo_drive.clips.container import check_readable
 from leo_drive.clips.mcap import McapFile
 from leo_drive.clips.message_log import MessageFile, MessageLog
 from leo_drive.clips.messages import Topic, ros2_kind
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, one_line
 
 METADATA = "metadata.yaml"
 
@@ -143,7 +143,7 @@ class BagFile:
                     _escape_paths(reader.storage)
                 reader.open()
             except Exception as error:  # asserts, sqlite errors, struct errors: the reader checks little
-                reason = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
+                reason = one_line(error)[:200].rstrip(".")
                 raise InputError(f"{self.path}: not a readable ROS bag ({reason}); {cure}") from None
             self._reader_ = reader
         return self._reader_

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from leo_drive.errors import InputError
 
-logger = logging.getLogger("leo_drive")
+logger = logging.getLogger(__name__)
 
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 """Nanoseconds in each."""
@@ -70,7 +70,7 @@ def stamps_from_names(names: Sequence[str]) -> list[int] | None:
     if len(beginnings) > 1:
         raise InputError(
             f"images of several recordings ({beginnings[0]}..., {beginnings[1]}...); put each in a folder of "
-            f"its own, or set rate to show them one after another"
+            f"its own, or set rate (--rate) to show them one after another"
         )
     return [nanoseconds for _, _, nanoseconds in read]
 

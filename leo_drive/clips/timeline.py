@@ -12,7 +12,7 @@ from itertools import dropwhile
 import av
 from av.packet import Packet
 
-from leo_drive.clips.container import OpenVideo
+from leo_drive.clips.container import OpenVideo, ends_too_early
 from leo_drive.clips.source import TIME_TOLERANCE
 from leo_drive.errors import InputError
 
@@ -22,9 +22,11 @@ _HEAD_PACKETS = 1000
 _HEADER_SLACK = 2.0
 """Seconds by which a header's duration may differ from the packets' before the packets are counted."""
 
+REORDERED = 16
+"""Frames by which a codec may send a frame ahead of those that show before it, at most."""
 
-_REORDERED = 16
-"""Frames by which a codec may send a frame ahead of those that show before it."""
+_LOOK_BACK = (0.0, 2.0, 8.0, 32.0)
+"""Seconds before the promised end from which a video's last frames are looked for, one after the other."""
 
 _RECENT = 64
 
@@ -47,7 +49,7 @@ class Timeline:
         rate: frames per second, on average.
         counted: the file has no usable timestamps; ticks are frame numbers at a steady rate, and frames
             can only be found by decoding from the start.
-        promised: seconds that the header announces, if it does.
+        promised: seconds that the header announces for this stream, if it does.
         seeks: whether the container can be trusted to seek; otherwise it is read from its start.
     """
 
@@ -74,14 +76,19 @@ class Timeline:
         return self.start + math.floor((seconds + TIME_TOLERANCE) / self.tick)
 
     @property
-    def why_it_ends(self) -> str:
-        """A remark for who asks past the end of a file that promises more than it holds."""
+    def lack(self) -> str:
+        """What is missing of a file that promises more than it holds, in words; "" of an intact one."""
         if self.promised is None or self.promised <= self.duration + _HEADER_SLACK:
             return ""
         return (
-            f"; its header promises {self.promised:.3f} s but the video is readable only to "
-            f"{self.duration:.3f} s (cut off or damaged): copy it again, or ask earlier"
+            f"its header promises {self.promised:.3f} s but the video is readable only to "
+            f"{self.duration:.3f} s (cut off or damaged)"
         )
+
+    @property
+    def why_it_ends(self) -> str:
+        """A remark for who asks past the end of a file that lacks something."""
+        return f"; {self.lack}: copy it again, or ask earlier" if self.lack else ""
 
 
 def _is_flush(packet: Packet) -> bool:
@@ -137,7 +144,9 @@ def probe(video: OpenVideo) -> Timeline:
     assert end is not None
     if end < start:  # the clock was set back on the way
         return _counted(video, rate)
-    announced = None if promised is None else float(promised)
+    # The whole file's duration may be that of its sound, or of a last frame that shows for long.
+    is_own = bool(video.stream.duration) or ends_too_early(video.path)
+    announced = float(promised) if promised is not None and is_own else None
     return Timeline(tick, start, end, last_ticks, float(rate), False, announced, seeks)
 
 
@@ -216,17 +225,32 @@ def _tail(video: OpenVideo, start: int, promised: Fraction | None) -> Packet:
     assert tick is not None  # a demuxer always sets it
     if promised is not None:
         promised_end = start + int(promised / tick)
-        last = _last_from(video, promised_end)
-        if last is not None and promised_end - _pts(last) > 2 * _shows_for(video, last):
-            # It may have been sent far ahead, of frames with long gaps between them.
-            last = _last_from(video, promised_end - round(_REORDERED * _HEADER_SLACK / tick))
+        last = _last_towards(video, promised_end)
         if last is not None and (promised_end - _pts(last)) * tick <= _HEADER_SLACK:
             return last
     target = _last_whole_in_index(video)
-    last = None if target is None else _last_from(video, target, cut_off=True)
-    last = last or _last_from(video)
-    if last is None:
+    seen = [] if target is None else _seen_from(video, target, cut_off=True)
+    seen = seen or _seen_from(video)
+    if not seen:
         raise _nothing_in(video)
+    return max(seen, key=_pts)
+
+
+def _last_towards(video: OpenVideo, promised_end: int) -> Packet | None:
+    """The intact packet that shows last of those near the end that the header promises.
+
+    Before the end of the sound, which may be the longer one, or sent far ahead of frames with long gaps
+    between them it is not found at once; yet it is no further back than a codec reorders.
+    """
+    tick = video.stream.time_base
+    assert tick is not None  # a demuxer always sets it
+    last: Packet | None = None
+    for seconds in _LOOK_BACK:
+        seen = _seen_from(video, promised_end - round(seconds / tick))
+        last = max(seen, key=_pts, default=None)
+        as_promised = last is not None and promised_end - _pts(last) <= 2 * _shows_for(video, last)
+        if as_promised or len(seen) > REORDERED:
+            break
     return last
 
 
@@ -255,15 +279,15 @@ def _last_whole_in_index(video: OpenVideo) -> int | None:
     return next((entry.timestamp for entry in whole if entry.pos + entry.size <= size), None)
 
 
-def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = False) -> Packet | None:
-    """The intact packet that shows last of those from a little before `target` on; of all without one.
+def _seen_from(video: OpenVideo, target: int | None = None, cut_off: bool = False) -> list[Packet]:
+    """The last intact packets of those from a little before `target` on; of all without one.
 
     Where the file was cut off, frames sent ahead of others that are missing do not count.
     """
     if target is None:
         video.start_over()
     elif not _seek_well_before(video, target):
-        return None
+        return []
     far_back = _margin(video)
     recent: deque[Packet] = deque(maxlen=_RECENT)
     for packet in _all_packets(video):
@@ -275,11 +299,10 @@ def _last_from(video: OpenVideo, target: int | None = None, cut_off: bool = Fals
                 recent.clear()
             recent.append(packet)
     if not recent:
-        return None
+        return []
     # What was sent up to a decoding time holds every frame that shows by then.
     complete = recent[-1].dts if cut_off else None
-    candidates = [p for p in recent if complete is None or _pts(p) <= complete]
-    return max(candidates or recent, key=_pts)
+    return [p for p in recent if complete is None or _pts(p) <= complete] or list(recent)
 
 
 def _step_back(before: Packet, packet: Packet) -> int:
@@ -305,7 +328,7 @@ def _margin(video: OpenVideo) -> int:
     """Ticks by which the frames that a codec sends out of order are apart at most."""
     tick = video.stream.time_base
     assert tick is not None  # a demuxer always sets it
-    return round(max(Fraction(1), _REORDERED / _rate(video)) / tick)
+    return round(max(Fraction(1), REORDERED / _rate(video)) / tick)
 
 
 def _pts(packet: Packet) -> int:

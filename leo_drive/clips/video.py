@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from leo_drive.clips.picture import Picture
 from leo_drive.clips.source import Frame, check_camera, check_times
 from leo_drive.clips.timeline import Timeline, probe
 from leo_drive.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 class VideoSource(SourceMixin):
@@ -130,6 +133,8 @@ class VideoSource(SourceMixin):
             try:
                 if self._timeline_ is None:
                     self._timeline_ = probe(video)
+                    if lack := self._timeline_.lack:
+                        logger.warning("%s: %s; it is read up to there; copy it again", self.path, lack)
             except BaseException:
                 video.close()
                 raise

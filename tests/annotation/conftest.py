@@ -41,7 +41,7 @@ def annotate(run, logs, questions, model, tmp_path):
     """Run `leo-drive annotate` into tmp_path/out with windows of 2 seconds and 2 frames."""
 
     def go(*more: object, where: Path = logs) -> tuple[int, str, str]:
-        small = ("--every", 2, "--seconds", 2, "--frames", 2, "--max-tokens", 6)
+        small = ("--every", 2, "--seconds", 2, "--frames", 2, "--max-new-tokens", 6)
         places = (where, "--questions", questions, "--out", tmp_path / "out", "--model", model)
         return run("annotate", *places, *small, *more)
 

@@ -8,12 +8,16 @@ import pandas as pd
 import pytest
 
 import leo_drive
+from leo_drive.annotation.decoder import Decoder
 from leo_drive.annotation.job import Asking, Job, plan
 from leo_drive.annotation.log import Cutting
 from leo_drive.annotation.questions import read_questions
 from leo_drive.annotation.run import annotate as annotate_logs
+from leo_drive.annotation.shares import Share, split
 from leo_drive.annotation.table import Table
+from leo_drive.annotation.tally import Tally
 from leo_drive.clips.clip import Clip, together
+from leo_drive.clips.discovery import LogEntry
 from leo_drive.demo import CLIP
 from leo_drive.inference import Leo, many
 from leo_drive.inference.many import ClipBatch, Preparer
@@ -171,21 +175,66 @@ def test_failed_logs_are_rows_and_can_be_tried_again(annotate, rows, logs, tmp_p
     (logs / "d1.mp4").write_bytes(whole[: len(whole) // 2])
     (logs / "empty.mp4").touch()
     (logs / "text.mp4").write_text("not a video at all")
-    status, out, _ = annotate("--json")
-    assert status == 0 and json.loads(out)["failed"] == 6
+    status, out, err = annotate("--json")
+    said = json.loads(out)
+    assert status == 0 and said["failed"] == 6 and said["complete"]
+    assert (said["logs"], said["logs_done"], said["logs_failed"]) == (5, 2, 3)
+    assert len(err.splitlines()) == 1 and err.startswith("leo-drive: 3 logs failed: ")
+    for name in ("d1.mp4", "empty.mp4", "text.mp4"):
+        assert err.count(f"{logs / name}: ") == 1
+    assert err.endswith("; --retry-failed tries again\n")
     failed = rows("status = 'failed'")
     assert set(failed["log"]) == {"d1.mp4", "empty.mp4", "text.mp4"} and failed["start_s"].isna().all()
     assert failed["error"].str.contains("truncated").sum() == 2 and failed["answer"].isna().all()
     assert len(rows("status = 'ok'")) == 16
     good = rows("status = 'ok'")
     before = parts(tmp_path)
-    assert annotate()[0] == 0 and parts(tmp_path) == before
+    status, out, err = annotate()
+    assert status == 0 and parts(tmp_path) == before and out.startswith("2 of 5 logs done; ")
+    assert err == "leo-drive: not tried again: 3 logs that failed in an earlier run; --retry-failed does\n"
     (logs / "d1.mp4").write_bytes(whole)
     status, out, _ = annotate("--retry-failed", "--json")
     assert json.loads(out)["answers"] == 8 and json.loads(out)["failed"] == 4
     assert set(rows("status = 'failed'")["log"]) == {"empty.mp4", "text.mp4"}
     pd.testing.assert_frame_equal(rows("status = 'ok' and log <> 'd1.mp4'"), good)
     assert not rows().duplicated(["log", "window_index", "question_id"]).any()
+
+
+def test_a_run_in_which_all_logs_fail_says_so(annotate, logs, tmp_path):
+    (logs / "text.mp4").write_text("not a video at all")
+    status, out, err = annotate(where=logs / "text.mp4")
+    assert status == 1 and out.startswith("0 of 1 logs done; ") and "2 rows failed" in out
+    assert "1 log failed: " in err and "text.mp4: not a video" in err and len(err.splitlines()) == 1
+    status, _, err = annotate(where=logs / "text.mp4")
+    assert status == 1 and "not tried again: 1 log that failed" in err
+
+
+def test_a_log_that_failed_in_part_is_done_and_named():
+    tally = Tally(logs=2, ended={"b"}, failed_before={"b"}, useful={"b"})
+    assert tally.log_opened("a", 2) and not tally.log_opened("a", 2)
+    row = {"log": "a", "camera": "front", "status": "failed", "error": "KeyError: 1"}
+    tally.answered([row | {"window_index": 0}, row | {"window_index": 1, "status": "ok"}])
+    assert (tally.logs_done, tally.complete) == (2, True)
+    assert tally.failed_line().startswith("1 log failed, 1 of them in part: a: KeyError: 1; ")
+    assert "1 log that failed in an earlier run" in tally.failed_before_line()
+
+
+def test_a_log_that_was_cut_off_is_said_once(annotate, tmp_path, questions):
+    whole = numbered.write(tmp_path / "whole.mp4", numbered.Kind(muxing={"movflags": "faststart"}))
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    status, out, err = annotate(where=cut)
+    assert status == 0 and "1 of 1 logs done" in out and len(err.splitlines()) == 1
+    assert err.startswith(f"leo-drive: {cut}: its header promises 6.000 s but the video is readable only to")
+    # On a cluster the log is opened beside the workers, and once more by each of them.
+    job = Job(read_questions(questions), Cutting(1, 1, 2), Asking(), "tiny", "0", "float32")
+    decoder = Decoder()
+    try:
+        pieces = list(split([Share(LogEntry("cut", cut))], job, 1, decoder))
+    finally:
+        decoder.close()
+    said = [share.warnings for piece in pieces for share in piece]
+    assert len(said) > 1 and {len(warnings) for warnings in said} == {1}
 
 
 def test_a_log_that_vanishes_is_a_row(annotate, rows, logs, monkeypatch):

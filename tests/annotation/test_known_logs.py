@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from leo_drive.annotation.pictures import remember_logs
 from leo_drive.annotation.table import Table
 
 
@@ -74,6 +75,43 @@ def test_a_log_that_was_still_being_copied_is_said_and_asked_again(annotate, row
     assert rows()["log"].value_counts().to_dict() == {"d0.mp4": 6, "d1.mp4": 8, "d2.mp4": 10}
     assert rows("log = 'd0.mp4'").equals(before)
     assert annotate()[0] == 0
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Has something done after a run has begun and noted how large the logs are, before it opens any."""
+
+    def put(change):
+        begin = "leo_drive.annotation.run.remember_logs"
+        monkeypatch.setattr(begin, lambda *about: remember_logs(*about) or change())
+
+    return put
+
+
+def test_a_log_is_as_large_as_it_was_at_its_turn(annotate, rows, logs, videos, meanwhile):
+    for name in ("d1.mp4", "d2.mp4"):
+        (logs / name).write_bytes(b"")
+
+    def copied():
+        shutil.copy(videos / "d1.mp4", logs / "d1.mp4")
+        (logs / "d2.mp4").write_bytes(b"no video")
+
+    meanwhile(copied)
+    assert annotate()[0] == 0
+    assert rows()["log"].value_counts().to_dict() == {"d0.mp4": 6, "d1.mp4": 8, "d2.mp4": 2}
+    meanwhile(lambda: None)
+    status, out, err = annotate("--json")
+    assert status == 0 and json.loads(out)["answers"] == 0, err
+
+
+def test_a_log_that_grows_between_its_answers_is_said(annotate, logs, videos, questions, meanwhile):
+    assert annotate(where=logs / "d0.mp4")[0] == 0
+    questions.write_text(questions.read_text() + '  - {id: road, text: "What road is it?", kind: free}\n')
+    meanwhile(lambda: shutil.copy(videos / "d1.mp4", logs / "d0.mp4"))
+    assert annotate("--add", where=logs / "d0.mp4")[0] == 0
+    meanwhile(lambda: None)
+    status, _, err = annotate(where=logs / "d0.mp4")
+    assert status == 2 and "d0.mp4: of another size than when it was annotated" in err
 
 
 def test_a_folder_of_images_that_grew_is_said(annotate, videos, tmp_path):

@@ -42,13 +42,18 @@ def test_true_is_yes(tmp_path):
 
 
 def test_numbers_are_compared_with_as_they_are_written(tmp_path):
-    for value, digits in (("1234567", "1234567"), ("3.0", "3"), ("1e3", "1000"), ("-0", "0")):
+    long = "12345678901234567890123.4567890123456789"
+    for value, digits in (
+        *(("1234567", "1234567"), ("3.0", "3"), ("1e3", "1000"), ("-0", "0"), (long, long)),
+        *(("1e-3", "0.001"), ("0e9999999", "0")),
+    ):
         text = GOOD.replace("light: yes", f"far: {value}").replace(
             "questions:", 'questions:\n  - {id: far, text: "How far?", kind: number}'
         )
         assert read(tmp_path, text).by_id()["colour"].ask_if == {"far": digits}
-    with pytest.raises(InputError, match="'nan' is not a number"):
-        read(tmp_path, text.replace("far: -0", "far: nan"))
+    for value in ("nan", "-inf", "1e999999", "1e9999999", "1e-9999999", "1e" + 30 * "9", "1" * 101):
+        with pytest.raises(InputError, match=f"'{value}' is not a number"):
+            read(tmp_path, text.replace("far: 0e9999999", f"far: {value}"))
 
 
 def test_the_hash_tells_sets_apart(tmp_path):
@@ -100,6 +105,24 @@ def test_what_is_no_set_is_one_line(tmp_path, text):
 def test_a_list_that_is_none_is_said_so(tmp_path):
     with pytest.raises(InputError, match="questions: a list is needed; found '3'"):
         read(tmp_path, "questions: 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- Is it wet?", "a question set is a mapping of names to values such as EXAMPLE, and this is a"
+         " list"),
+        ("", "a question set is a mapping of names to values such as EXAMPLE, and this is nothing"),
+        ("questions: ['Is it wet?']", "line 1: questions.0: a mapping of names to values is needed; found"
+         " 'Is it wet?', such as EXAMPLE"),
+    ],
+)  # fmt: skip
+def test_plain_questions_are_shown_how_to_be_written(tmp_path, text, says):
+    example = 'questions: [{id: ahead, text: "Is there a vehicle ahead?", kind: yes_no}]'
+    with pytest.raises(InputError) as error:
+        read(tmp_path, text)
+    assert str(error.value) == f"{tmp_path / 'set.yaml'}: {says.replace('EXAMPLE', example)}"
+    assert read(tmp_path, example).by_id()["ahead"].kind == "yes_no"
 
 
 def test_ready_sets_by_name(tmp_path):

@@ -58,7 +58,7 @@ def rows(out: Path) -> pd.DataFrame:
 
 
 def test_the_table_is_the_one_without_ray(run, nodes, long_log, questions, model, tmp_path):
-    options = ("--every", SECONDS, "--seconds", SECONDS, "--frames", 2, "--max-tokens", 4, "--batch", 2)
+    options = ("--every", SECONDS, "--seconds", SECONDS, "--frames", 2, "--max-new-tokens", 4, "--batch", 2)
     words = ("annotate", long_log, "-q", questions, "--model", model, *options)
     assert run(*words, "--out", tmp_path / "plain")[0] == 0
     status, out, err = run(*words, "--out", tmp_path / "ray", "--ray", nodes[0].address, "--json")
@@ -103,9 +103,9 @@ def test_one_long_log_is_shared_out_and_survives_a_stop_and_a_lost_machine(
         logs, out = meeting(tmp_path / "one"), tmp_path / "ray"
         tally = run_annotate(workers, logs, job, out, progress=stop_underway, stop=stop)
         kept = len(rows(out))
-        assert 0 < tally.windows < WINDOWS and kept == 2 * tally.windows + 2 * (tally.logs_done == 1)
+        assert 0 < tally.windows < WINDOWS and kept == 2 * tally.windows + 2 * (len(tally.ended) == 1)
         tally = run_annotate(workers, meeting(tmp_path / "two"), job, out, progress=lose_underway)
-        assert tally.logs_done == 2
+        assert tally.complete and tally.logs_done == 1
     assert len(met) >= 2 and len(cluster.list_all_nodes()) == 1
     run_annotate(leo_drive.load(model), plain, job, tmp_path / "plain")
     pd.testing.assert_frame_equal(rows(out), rows(tmp_path / "plain"))

@@ -4,17 +4,22 @@ import csv
 import json
 import re
 import resource
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from leo_drive.annotation import look
 from leo_drive.annotation.export import export_rows
 from leo_drive.annotation.store import Store
 from leo_drive.annotation.table import COLUMNS, Table
+from leo_drive.annotation.timelines import colours_of
 from leo_drive.data.lingoqa import read_lingoqa, read_part
+from leo_drive.errors import InputError
 from tests.annotation.conftest import QUESTIONS
 from tests.clips import numbered
 
@@ -83,6 +88,16 @@ def test_rows_into_a_pipe_are_whole(run, table, monkeypatch):
     assert status == 0 and out.count(answer) == 9 and len(out.splitlines()) == 11
 
 
+def test_rows_on_a_narrow_terminal_are_folded_not_cut(run, table, monkeypatch):
+    monkeypatch.setattr(look, "out", Console(width=60, force_terminal=True, soft_wrap=True))
+    (part,) = Store(table).parts()
+    rows = Store(table)._read(part).to_pylist()
+    part.unlink()
+    Store(table).write([{**row, "log": "synthetic_night_drive_0001.mp4"} for row in rows])
+    _, out, _ = run("annotations", table, "--where", "question_id = 'vehicle'", "--limit", 1)
+    assert "synthetic_night_" in out and "drive_0001.mp4" in out and "…" not in out
+
+
 def test_rows_stand_in_the_order_of_the_questions(annotate, questions, run, tmp_path):
     asked = {i: f'  - {{id: {i}, text: "Is there {i}?", kind: yes_no}}' for i in ("light", "cars", "aaa")}
 
@@ -103,7 +118,8 @@ def test_rows_stand_in_the_order_of_the_questions(annotate, questions, run, tmp_
 
 def test_csv_and_jsonl_hold_the_rows(run, table, tmp_path):
     for form in ("csv", "jsonl"):
-        assert run("annotations", table, "--export", form, "--to", tmp_path / f"t.{form}")[0] == 0
+        status, out, _ = run("annotations", table, "--export", form, "--to", tmp_path / f"t.{form}")
+        assert status == 0 and out == f"36 rows in {tmp_path / f't.{form}'}\n"
         status, _, err = run("annotations", table, "--export", form, "--to", tmp_path / f"t.{form}")
         assert status == 2 and "is there already" in err
     with (tmp_path / "t.csv").open() as file:
@@ -119,6 +135,29 @@ def test_csv_and_jsonl_hold_the_rows(run, table, tmp_path):
         "annotations", table, "--export", "csv", "--to", tmp_path / "n.csv", "--where", "false"
     )
     assert status == 2 and "no rows to export" in err
+
+
+@pytest.fixture
+def few_rows():
+    return pd.DataFrame({"answer": ["Is it?", "Ja — gewiß."], "frame_times": [[1.0], None]})
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".XZ"])
+def test_a_name_that_says_compressed_is(few_rows, tmp_path, ending):
+    for form, read in (("csv", pd.read_csv), ("jsonl", partial(pd.read_json, lines=True))):
+        path = tmp_path / f"t.{form}{ending}"
+        export_rows(form, few_rows, tmp_path, path)
+        assert list(read(path)["answer"]) == list(few_rows["answer"])
+
+
+@pytest.mark.parametrize("name", ["t.csv.zip", "t.csv.zst", "t.tar.gz"])
+def test_a_name_that_says_what_is_not_written_is_refused(few_rows, tmp_path, name):
+    for form in ("csv", "jsonl"):
+        with pytest.raises(InputError, match=r"is not written here; end its name with \.gz"):
+            export_rows(form, few_rows, tmp_path, tmp_path / "new" / name)
+    assert not (tmp_path / "new").exists()
+    export_rows("csv", few_rows, tmp_path, tmp_path / "t.zip.csv")
+    assert (tmp_path / "t.zip.csv").read_text().startswith("answer,")
 
 
 def test_the_lingoqa_part_is_read_by_our_readers(run, table, tmp_path, model):
@@ -167,7 +206,7 @@ def test_an_export_that_failed_leaves_nothing_and_goes_well_again(run, table, tm
 
 
 def test_an_export_fills_an_empty_folder_where_it_is(run, table, tmp_path, monkeypatch):
-    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / ".unfinished" / "images").mkdir(parents=True)  # one that was killed left this
     monkeypatch.chdir(tmp_path / "here")
     assert run("annotations", table, "--export", "lingoqa", "--to", ".")[0] == 0
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
@@ -249,7 +288,7 @@ def test_labelstudio_and_fiftyone_are_whole(run, table, tmp_path):
     assert len(samples) == 12 and samples[1]["q_vehicle"]["label"] == "yes"
     assert all((tmp_path / "fiftyone" / s["filepath"]).is_file() for s in samples)
     status, _, err = run("annotations", table, "--export", "fiftyone", "--to", tmp_path / "fiftyone")
-    assert status == 2 and "is there already" in err
+    assert status == 2 and "already holds samples.json; choose a new or an empty folder" in err
 
 
 def test_sheets_show_the_chosen_windows(run, table, tmp_path):
@@ -272,3 +311,16 @@ def test_the_page_stands_alone(table):
     page = write_report(table).read_text()
     assert page.count("data:image/jpeg;base64,") == 12 and "&lt;wait&gt;" in page and "<wait>" not in page
     assert not re.search(r'(?:src|href)="(?!data:)', page) and "Is there a vehicle ahead?" in page
+    # A legend a question, whole values to point at, and a pattern for what could not be read.
+    keys = re.findall(r'<i class=key style="background:([^"]+)"></i>(\w+)', page)
+    assert [value for _, value in keys] == ["yes", "no", "left", "right", "unreadable"]
+    fields = re.findall(r'<i style="background:([^"]+)" title="([^"]+)"></i>', page)
+    assert ("#0f62b0", "2 to 4 s: yes") in fields and len(fields) == 24
+    assert {(look, title.split(": ")[1]) for look, title in fields} <= set(keys)
+
+
+def test_colours_are_those_of_their_words_and_no_two_alike():
+    lights = colours_of(["red", "amber", "Green", "off", "grille"])
+    assert (lights["red"], lights["amber"], lights["Green"]) == ("#c62828", "#e39c1e", "#2f9e62")
+    for values in (lights, colours_of([f"s{i}" for i in range(40)]), colours_of(["grey", "gray", "white"])):
+        assert len(set(values.values())) == len(values)

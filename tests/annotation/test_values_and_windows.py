@@ -24,6 +24,17 @@ from leo_drive.errors import InputError
         ("Two on the left and two on the right.", None), ("The one on the left.", None), ("3/3", None),
         ("two pairs", None), ("10:10", None), ("5,5", None), ("2 million", None), ("1,234,567", "1234567"),
         ("12345678.25", "12345678.25"), ("007", "7"), ("3.0", "3"), ("forty five cars", "45"),
+        # Said twice.
+        ("Three. There are three pedestrians.", "3"), ("Two cars. There are two cars.", "2"),
+        ("30. The limit is 30 km/h.", "30"), ("The answer is 2: there are 2 cars.", "2"),
+        ("Two, there are two cyclists.", "2"), ("There are 2 lanes in total, 2 lanes.", "2"),
+        ("Two cars. There are two cars ahead of us.", "2"), ("30 km/h. The speed limit is 30.", "30"),
+        ("3.5. It is 3.5 m.", "3.5"), ("2 on the left and 2 on the right", None),
+        ("Two cars. Two trucks.", None), ("Two cars; two trucks", None), ("2 cars: 2 parked", None),
+        ("On the left there are two cars. On the right there are two cars.", None),
+        ("There are two cars on the left. On the right, two.", None),
+        ("2 cars on the left. 2 cars on the right.", None), ("Two. No, three.", None),
+        ("Two cars. There are three cars.", None), ("Two cars, and two trucks. Two.", None),
     ],
 )  # fmt: skip
 def test_numbers_are_read_or_left(text, value):

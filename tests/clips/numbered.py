@@ -59,6 +59,7 @@ class Kind:
         has_rate: whether the frames' times come from the file's timestamps (a raw stream has none).
         audio_first: an audio stream before the video.
         sound_start: seconds of its first timestamp; `start` by default.
+        sound_seconds: how long it is; as long as the video by default.
     """
 
     suffix: str = ".mp4"
@@ -77,6 +78,7 @@ class Kind:
     shape: Fraction | None = None
     audio_first: bool = False
     sound_start: Fraction | None = None
+    sound_seconds: float | None = None
 
     @property
     def frame_times(self) -> list[float]:
@@ -106,7 +108,7 @@ def write(path: Path, kind: Kind) -> Path:
         stream.codec_context.time_base = 1 / kind.rate if kind.times is None else tick
         if sound is not None:
             start = kind.start if kind.sound_start is None else kind.sound_start
-            _write_silence(container, sound, float(kind.frames / kind.rate), start)
+            _write_silence(container, sound, kind.sound_seconds or float(kind.frames / kind.rate), start)
         for number in range(kind.frames):
             frame = av.VideoFrame.from_ndarray(_stored(number, kind), format="gray").reformat(
                 format=kind.pixels

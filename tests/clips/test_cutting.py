@@ -40,7 +40,7 @@ def test_too_early_shrinks_the_interval(make_video: Make, caplog: pytest.LogCapt
     with VideoSource(make_video(_LONG)) as video, caplog.at_level(logging.WARNING, "leo_drive"):
         assert video.clip(at=2.0).timestamps == (0.0, 0.5, 1.0, 1.5, 2.0)
         message = caplog.records[0].getMessage()
-        assert caplog.records[0].name == "leo_drive"
+        assert caplog.records[0].name.startswith("leo_drive")
         assert all(number in message for number in ("5 frames", "1.000 s", "2.000 s", "0.500 s"))
         assert "repeat" not in message and "\n" not in message
         caplog.clear()

@@ -72,15 +72,22 @@ def test_tail_that_does_not_decode(kind: Kind, part: float, make_video: Make, tm
         assert [read(frame) for frame in clip.frames] == [round(10 * time) for time in clip.timestamps]
 
 
-def test_header_that_promises_more(make_video: Make, tmp_path: Path) -> None:
-    whole = make_video(CUT_OFF["mp4 with its index first"]).read_bytes()
-    path = tmp_path / "cut.mp4"
+@pytest.mark.parametrize("kind", ["mp4 with its index first", "mkv"])
+def test_header_that_promises_more(
+    kind: str, make_video: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = make_video(CUT_OFF[kind]).read_bytes()
+    path = tmp_path / f"cut{CUT_OFF[kind].suffix}"
     path.write_bytes(whole[: len(whole) // 2])
-    with (
-        VideoSource(path) as video,
-        pytest.raises(InputError, match=r"header promises 6\.000 s but the video is readable only to"),
-    ):
-        video.clip(at=5.5)
+    with VideoSource(path) as video:
+        video.frames_at([0.0])
+        promise = "its header promises 6.000 s but the video is readable only to"
+        assert len(caplog.messages) == 1 and caplog.messages[0].startswith(f"{path}: {promise} ")
+        assert f"only to {video.duration:.3f} s (cut off or damaged)" in caplog.messages[0]
+        video.close()
+        with pytest.raises(InputError, match=promise):
+            video.clip(at=5.5)
+        assert len(caplog.messages) == 1
 
 
 def test_zeros_at_the_end(make_video: Make, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:

@@ -116,6 +116,13 @@ def test_bad_input(make, says: str, tmp_path: Path) -> None:  # type: ignore[no-
     assert "\n" not in str(refused.value)
 
 
+def test_a_folder_of_videos_names_them(tmp_path: Path) -> None:
+    for name in ("10.mp4", "2.MP4", "c.mcap", "d.mp4", ".hidden.mp4", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"it holds 4 logs: 2\.MP4, 10\.mp4, c\.mcap, and 1 more; name one"):
+        open_source(tmp_path)
+
+
 def test_no_permission(tmp_path: Path) -> None:
     path = _save(tmp_path / "secret.png", 0)
     path.chmod(0)

@@ -113,7 +113,8 @@ def test_image_missing_from_the_archive(tmp_path: Path) -> None:
     part = _part(tmp_path / "scenery")
     with zipfile.ZipFile(part / "images.zip", "w") as archive:
         archive.writestr("other.jpg", b"")
-    with pytest.raises(InputError, match=r"images\.zip: has no images/train/aa11/0\.jpg"):
+    says = r"images\.zip: has no images/train/aa11/0\.jpg, it has names such as other\.jpg; download"
+    with pytest.raises(InputError, match=says):
         LingoQASegment(part, "aa11")
 
 

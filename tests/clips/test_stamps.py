@@ -144,6 +144,6 @@ def test_several_tables_and_several_recordings(tmp_path: Path) -> None:
     mixed = _save(
         tmp_path / "mixed", [f"{log}__CAM_FRONT__{_START // 1000 + i}.jpg" for i, log in enumerate("ab")]
     )
-    with pytest.raises(InputError, match="several recordings"):
+    with pytest.raises(InputError, match=r"several recordings .* or set rate \(--rate\) to show"):
         ImageSource(mixed)
     assert ImageSource(mixed, rate=2.0).duration == 1.0

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from bisect import bisect_right
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,8 @@ from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
-from leo_drive.clips import VideoSource
+from leo_drive.clips import VideoSource, timeline
+from leo_drive.clips.container import OpenVideo
 from leo_drive.errors import InputError
 from tests.clips.conftest import Make
 from tests.clips.numbered import Kind, draw, read
@@ -73,6 +75,7 @@ KINDS = {
     "ts": Kind(".ts", options=_B_FRAMES),
     "audio first mp4": Kind(audio_first=True, options=_B_FRAMES),
     "audio first ts": Kind(".ts", audio_first=True),
+    **{f"longer audio {s}": Kind(s, audio_first=True, sound_seconds=15.0) for s in (".mp4", ".mkv")},
     "10 bit h264": Kind(pixels="yuv420p10le", options=_B_FRAMES),
     "10 bit hevc": Kind(codec="libx265", pixels="yuv420p10le"),
     "hevc mp4": Kind(codec="libx265"),
@@ -107,7 +110,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_frame_at_time(kind: Kind, make_video: Make) -> None:
+def test_frame_at_time(kind: Kind, make_video: Make, caplog: pytest.LogCaptureFixture) -> None:
     times = kind.frame_times
     with VideoSource(make_video(kind)) as video:
         assert video.last_time == pytest.approx(times[-1], abs=0.002)
@@ -123,6 +126,7 @@ def test_frame_at_time(kind: Kind, make_video: Make) -> None:
         for time in asked[:6]:
             _check(video, times, [time])
         _check(video, times, [asked[0]] * 2 + [asked[1], asked[0]])
+    assert caplog.messages == [], "an intact file lacks nothing"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,57 @@ def test_intra_refresh_from_its_midst(rate: Fraction, refresh: int, b_frames: in
         for number in range(25):
             video.close()
             assert read(video.frames_at([kind.frame_times[number]])[0].image) == number
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_recording_that_begins_in_the_midst_of_an_intra_refresh(
+    suffix: str, make_video: Make, tmp_path: Path
+) -> None:
+    """Its first frames never show: the first that does stands for them, unless what it waits for is lost."""
+    coding = {"x264-params": "intra-refresh=1:repeat-headers=1", "preset": "veryfast", "g": "30"}
+    whole = make_video(Kind(suffix, frames=150, rate=Fraction(30), size=(320, 192), options=coding))
+    with VideoSource(_without(whole, range(40), tmp_path / f"intact{suffix}")) as video:
+        assert video.duration == pytest.approx(3.0, abs=0.002)
+        for time in (0.0, 0.3, 0.6, 1.0):
+            frame = video.frames_at([time])[0]
+            assert read(frame.image) == 60 + round(30 * frame.timestamp)
+            assert frame.timestamp == pytest.approx(max(time, 0.6), abs=0.002)
+    lost = [*range(40), *range(70, 125)]
+    with (
+        VideoSource(_without(whole, lost, tmp_path / f"damaged{suffix}")) as video,
+        pytest.raises(InputError, match=r"no frame can be decoded at 0\.3 s, it is damaged there"),
+    ):
+        video.frames_at([0.3])
+
+
+def _without(path: Path, lost: Container[int], out: Path) -> Path:
+    """The video without some of its packets."""
+    with av.open(str(path)) as whole, av.open(str(out), "w") as part:
+        stream = part.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(whole.streams.video[0])):
+            if packet.size and number not in lost:
+                packet.stream = stream
+                part.mux(packet)
+    return out
+
+
+@pytest.mark.parametrize("later", [Fraction(3, 10), Fraction(9, 10)])
+def test_sound_that_ends_later_costs_no_reading(
+    later: Fraction, make_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind(".mkv", frames=450, rate=Fraction(30), audio_first=True, sound_start=later)
+    read_packets: list[av.Packet] = []
+    plain = timeline._all_packets
+
+    def counted(video: OpenVideo) -> Iterator[av.Packet]:
+        for packet in plain(video):
+            read_packets.append(packet)
+            yield packet
+
+    monkeypatch.setattr(timeline, "_all_packets", counted)
+    with VideoSource(make_video(kind)) as video:
+        assert video.last_time == pytest.approx(14.967, abs=0.002)
+    assert len(read_packets) < 200
 
 
 @pytest.mark.parametrize("name", ["mpeg-2 program stream", "vob"])
