@@ -27,7 +27,7 @@ from leo_drive.clips.discovery import LogEntry, find_logs
 from leo_drive.errors import InputError
 from tests.annotation.hostile import MeetingPlace
 
-WINDOWS, SECONDS = 60, 2  # the length of a window, and from one to the next
+WINDOWS, SECONDS = 40, 2  # the length of a window, and from one to the next
 
 
 @pytest.fixture(scope="module")

@@ -108,8 +108,11 @@ def test_a_table_that_is_none(tmp_path):
     (tmp_path / "val.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(InputError, match=r"val\.parquet: not a readable parquet file"):
         read_lingoqa(tmp_path)
-    with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
+    with pytest.raises(InputError, match=r"elsewhere: no such folder or file"):
         read_lingoqa(tmp_path / "elsewhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"neither val\.parquet nor train\.parquet"):
+        read_lingoqa(tmp_path / "empty")
 
 
 def test_of_a_folder_with_both_tables_one_has_to_be_named(tmp_path):

@@ -236,7 +236,7 @@ def test_an_unknown_name_says_those_there_are(tmp_path):
 
 @pytest.mark.parametrize(
     ("held_out", "reason"),
-    [(None, r"nowhere/scenery: holds neither"), ("D2", r"no drive D2 to hold out; there are D1")],
+    [(None, r"nowhere/scenery: no such folder"), ("D2", r"no drive D2 to hold out; there are D1")],
 )
 def test_real_drives_that_are_not_there_are_missed_before_anything_is_drawn(tmp_path, held_out, reason):
     real = tmp_path / ("nowhere" if held_out is None else "real")

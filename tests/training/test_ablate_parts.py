@@ -46,7 +46,7 @@ def open_questions_alone(tmp_path):
     "part, reason",
     [
         ("data/real/val", "ablation: there is nothing to measure on but real drives; give --real"),
-        ("/nowhere/part", "/nowhere/part: holds neither"),
+        ("/nowhere/part", "/nowhere/part: no such folder"),
         (None, "open: none of its questions is closed"),
     ],
 )

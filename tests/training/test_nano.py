@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_all_stages_run_one_after_the_other_and_give_a_model_that_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = Amounts(16, 16, 1, 1, validation=1, calibration=0, steps=1, answer_tokens=8)
+    small = Amounts(4, 4, 1, 1, validation=1, calibration=0, steps=1, answer_tokens=8)
     monkeypatch.setattr(nano, "REHEARSAL", small)
     embedded = (ASSETS / "nano/model.safetensors").read_bytes()
     main(rehearse=True)
