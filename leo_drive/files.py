@@ -52,6 +52,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def write(path: Path, content: str | bytes) -> None:
+    """Write beside its place and move there, so that an earlier result is whole until this one is."""
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
+
+
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A path to make a folder at that then takes the place of `folder`; what a stopped run left there goes.

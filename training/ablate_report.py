@@ -15,7 +15,7 @@ from leo_drive.evaluation.bootstrap import paired
 from leo_drive.evaluation.closed import balanced_accuracy, closed_rows
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import read_table
-from leo_drive.files import replacing
+from leo_drive.files import replacing, write
 from leo_drive.terminal import print_table
 from training.ablate_run import Result
 from training.ablate_study import Study
@@ -110,11 +110,9 @@ def write_results(study: Study, results: Sequence[Result], command: str) -> Path
         "first_trial": stages,
     }
     # Each is whole at every moment: they are written after every model, and looked at meanwhile.
-    with replacing(folder / "results.csv") as unfinished:
-        pd.DataFrame(flat).to_csv(unfinished, index=False)
+    write(folder / "results.csv", pd.DataFrame(flat).to_csv(index=False))
     write_json(folder / "results.json", report)
-    with replacing(folder / "table.md") as unfinished:
-        unfinished.write_text(_markdown(study, rows, command), encoding="utf-8")
+    write(folder / "table.md", _markdown(study, rows, command))
     with replacing(folder / "plot.png") as unfinished:
         plot_results(study, results, unfinished)
     return folder

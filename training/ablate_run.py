@@ -21,7 +21,7 @@ from leo_drive.evaluation.closed import score_table
 from leo_drive.evaluation.partial import PARTIAL, kept_answers, what_answers_depend_on
 from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import QUESTIONS, question_table, to_csv
-from leo_drive.files import replacing, replacing_folder, writable_folder
+from leo_drive.files import replacing_folder, writable_folder, write
 from leo_drive.inference import load
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoForConditionalGeneration
@@ -165,8 +165,7 @@ def _measured(trial: Trial, root: Path, folder: Path) -> dict[str, Any]:
         tables = {name: question_table(examples, said) for name, said in answers.items()}
         closed, blind = (score_table(tables[name]) for name in shown)
         assert closed is not None and blind is not None  # see _closed_examples
-        with replacing(folder / QUESTIONS) as unfinished:
-            unfinished.write_text(to_csv(tables["seeing"]), encoding="utf-8")
+        write(folder / QUESTIONS, to_csv(tables["seeing"]))
     return {
         "questions": closed["questions"],
         "accuracy": closed["accuracy"],

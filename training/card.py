@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from transformers import TrainerState
 
-from leo_drive.files import replacing
+from leo_drive.files import write
 from training.recipe import DataSource, Recipe
 from training.records import history
 from training.sources import card_of
@@ -59,8 +59,7 @@ def write_card(folder: Path, recipe: Recipe, state: TrainerState) -> None:
         "```",
         "",
     ]
-    with replacing(folder / "README.md") as unfinished:
-        unfinished.write_text("\n".join(lines), encoding="utf-8")
+    write(folder / "README.md", "\n".join(lines))
 
 
 def _source(source: DataSource) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
 from leo_drive.errors import InputError, some
-from leo_drive.files import replacing, writable_folder
+from leo_drive.files import writable_folder, write
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoConfig, LeoProcessor
 from leo_drive.terminal import out, print_table, progress
@@ -74,8 +74,7 @@ class _Found:
             out.print(f"  {line}")
         if len(self.files) > _LISTED:
             path = writable_folder(self.recipe.output) / LIST
-            with replacing(path) as unfinished:
-                unfinished.write_text("\n".join(self.files) + "\n", encoding="utf-8")
+            write(path, "\n".join(self.files) + "\n")
             out.print(f"  and {len(self.files) - _LISTED} more; {path} lists them all")
 
 

@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from leo_drive.errors import LeoDriveError
 from leo_drive.evaluation.answering import clip_of
-from leo_drive.files import replacing
+from leo_drive.files import replacing, write
 from leo_drive.inference import Leo
 from training.data import QuestionClips
 
@@ -66,8 +66,7 @@ class Records(TrainerCallback):
         for name, value in entry.items():
             if isinstance(value, int | float) and name not in ("step", "epoch"):
                 self.writer.add_scalar(name, value, state.global_step)
-        with replacing(self.output / "log.csv") as unfinished:
-            history(state).to_csv(unfinished, index=False)
+        write(self.output / "log.csv", history(state).to_csv(index=False))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

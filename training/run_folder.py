@@ -12,7 +12,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 
 from leo_drive.errors import InputError
-from leo_drive.files import replacing
+from leo_drive.files import write
 from training.recipe import Recipe
 
 RECIPE = "recipe.yaml"
@@ -83,12 +83,8 @@ def begin(recipe: Recipe, begun_with: Mapping[str, str]) -> None:
     Args:
         begun_with: short fingerprints of what the recipe only names, by what it calls it.
     """
-    with replacing(recipe.output / BEGUN_WITH) as unfinished:
-        unfinished.write_text(json.dumps(dict(begun_with)), encoding="utf-8")
-    with replacing(recipe.output / RECIPE) as unfinished:
-        unfinished.write_text(
-            yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
-        )
+    write(recipe.output / BEGUN_WITH, json.dumps(dict(begun_with)))
+    write(recipe.output / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

@@ -10,6 +10,16 @@ from PIL import Image
 from leo_drive.errors import InputError
 
 
+def frame_names(frames: int) -> tuple[str, ...]:
+    """What a prompt calls frames that have no names of their own.
+
+    Example:
+        >>> frame_names(2)
+        ('Frame1', 'Frame2')
+    """
+    return tuple(f"Frame{i + 1}" for i in range(frames))
+
+
 @dataclass(frozen=True)
 class Clip:
     """Frames of one camera, oldest first; or frames with names, such as those of several cameras.

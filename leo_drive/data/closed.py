@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from leo_drive.data.echoes import echoed
+from leo_drive.data.echoes import CLAUSE, echoed, stem
 from leo_drive.data.sides import replace_sides
 
 _WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -137,7 +137,6 @@ _TURNS = {
     "certain", "knows", "above", "now",
 }  # fmt: skip
 _SIDES = {"left", "right"}
-_CLAUSE = re.compile(r"[,;.:]\s*\w")
 # How soon after "no" the thing is named: "no room to pass the vehicles" is not about vehicles.
 _NAMED_WITHIN = 3
 
@@ -268,15 +267,11 @@ def _denies(text: str, question: str) -> bool:
         return False
     after = text[denial.end() :]
     rest = _normalise(after).split()
-    if _TURNS & set(rest) or _CLAUSE.search(after):
+    if _TURNS & set(rest) or CLAUSE.search(after):
         return False
     if denial["all"] and len(rest) > _NAMED_WITHIN:
         return False
     if _SIDES & set(rest) - set(_normalise(question).split()):
         return False  # on the right there are none, but perhaps on the left
-    named = {_stem(word) for word in rest[:_NAMED_WITHIN]}
-    return bool(denial["all"]) or bool(named & {_stem(word) for word in _normalise(question).split()})
-
-
-def _stem(word: str) -> str:
-    return word.removesuffix("s") if len(word) > 3 else word
+    named = {stem(word) for word in rest[:_NAMED_WITHIN]}
+    return bool(denial["all"]) or bool(named & {stem(word) for word in _normalise(question).split()})

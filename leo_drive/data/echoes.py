@@ -24,6 +24,7 @@ _NOT_PLAIN = _listed(
 )
 _SOMEBODY_ELSE = _listed("it its they them their he him his she her")
 _PAST = _listed("was were had did will")
+CLAUSE = re.compile(r"[,;.:]\s*\w")
 _ASKS = re.compile(r"\W*(?:is|are|was|were|do|does|did|can|could|has|have|should|will|must)\b", re.I)
 _NOT_OF = re.compile(r"\b(?:is|are|was|were|do|does|did|can|could|has|have|had|should|will|must) not\b")
 # What may follow a thing and leave it the thing that is meant: a pedestrian ahead, but a pedestrian crossing.
@@ -51,11 +52,11 @@ def echoed(text: str, question: str) -> str | None:
         True
     """
     asked, said = _words(question), _words(text)
-    if not _ASKS.match(question) or re.search(r"[,;:.]\s*\w", text) or "not" in asked:
+    if not _ASKS.match(question) or CLAUSE.search(text) or "not" in asked:
         return None
     if (_NOT_PLAIN | _SOMEBODY_ELSE | _PAST) & set(said) - set(asked) or _NOT_PLAIN & set(asked):
         return None
-    wanted = [_stem(word) for word in asked if word not in _FRAME]
+    wanted = [stem(word) for word in asked if word not in _FRAME]
     if not wanted:
         return None
     denied = said.count("not")
@@ -65,7 +66,7 @@ def echoed(text: str, question: str) -> str | None:
     if not denied:
         after = said[found + 1 : found + 2]
         return "yes" if not after or after[0] in _AFTER_A_THING else None
-    more = {_stem(word) for word in said if word not in _FRAME} - {"not"} - set(wanted)
+    more = {stem(word) for word in said if word not in _FRAME} - {"not"} - set(wanted)
     return "no" if denied == 1 and _NOT_OF.search(" ".join(said)) and not more else None
 
 
@@ -74,7 +75,7 @@ def _found(wanted: list[str], said: list[str], kinds: dict[str, frozenset[str]])
     at = -1
     for word in wanted:
         meant = {word} | kinds.get(word, frozenset())
-        at = next((i for i in range(at + 1, len(said)) if _stem(said[i]) in meant), len(said))
+        at = next((i for i in range(at + 1, len(said)) if stem(said[i]) in meant), len(said))
         if at == len(said):
             return None
     return at
@@ -87,5 +88,6 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", plain)
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """A word without the s of several."""
     return word.removesuffix("s") if len(word) > 3 else word

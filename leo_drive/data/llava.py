@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from leo_drive.clips.clip import frame_names
 from leo_drive.clips.image_file import ImageFolder
 from leo_drive.data.documents import read_json, read_json_lines
 from leo_drive.data.example import Example, QuestionAnswer
@@ -193,7 +194,7 @@ def _said(asks: Sequence[str], images: int) -> tuple[list[str], tuple[str, ...] 
     """
     if not images:
         return list(asks), None
-    names = tuple(f"Frame{i + 1}" for i in range(images))  # as a prompt calls pictures without names
+    names = frame_names(images)
     left = iter(names)
     in_turns = sum(PLACEHOLDER in ask for ask in asks) > 1
     said, named = [], False

@@ -18,7 +18,7 @@ from leo_drive.errors import InputError
 from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.partial import PartialAnswers, finished, what_is_shown
 from leo_drive.evaluation.table import Answered, by_question
-from leo_drive.files import writable_folder
+from leo_drive.files import writable_folder, write
 from leo_drive.inference import Leo
 
 logger = logging.getLogger(__name__)
@@ -104,8 +104,7 @@ def check_pictures(
     listed.unlink(missing_ok=True)  # of an earlier evaluation
     if every := report.whole_list():
         writable_folder(out)
-        text = "".join(f"{line}\n" for line in every)
-        listed.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write(listed, "".join(f"{line}\n" for line in every))
     if not report.ok:
         said = "; ".join(report.lines()[1:])
         raise InputError(f"{where}: {said}{f' (all in {listed})' if every else ''}; {cure}")

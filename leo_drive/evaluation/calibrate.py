@@ -28,8 +28,9 @@ from leo_drive.evaluation.calibration import (
     reliability_figure,
 )
 from leo_drive.evaluation.partial import kept_answers, what_answers_depend_on
-from leo_drive.evaluation.report import write, write_json
+from leo_drive.evaluation.report import write_json
 from leo_drive.evaluation.table import question_table
+from leo_drive.files import write
 from leo_drive.inference import Leo
 
 PARTIAL = "calibration.partial.jsonl"

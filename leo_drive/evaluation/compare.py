@@ -36,10 +36,10 @@ from leo_drive.evaluation.page import (
     text_html,
 )
 from leo_drive.evaluation.predictions import repeated
-from leo_drive.evaluation.report import now, plain, read_report, write, write_json
+from leo_drive.evaluation.report import now, plain, read_report, write_json
 from leo_drive.evaluation.scores import GAINS, NAMES, measure
 from leo_drive.evaluation.table import counting, csv_text, read_table
-from leo_drive.files import writable_folder
+from leo_drive.files import writable_folder, write
 from leo_drive.terminal import print_table
 
 CHANGED, JSON, PAGE = "changed.csv", "compare.json", "compare.html"

@@ -23,7 +23,7 @@ from leo_drive.evaluation.page import Section, hundredths, page
 from leo_drive.evaluation.predictions import Matching, file_hash
 from leo_drive.evaluation.scores import score_rows, what_is_missing
 from leo_drive.evaluation.table import QUESTIONS, fingerprint, to_csv
-from leo_drive.files import replacing, writable_folder
+from leo_drive.files import writable_folder, write
 from leo_drive.terminal import print_table
 
 logger = logging.getLogger(__name__)
@@ -193,13 +193,6 @@ def folder_for(out: Path, benchmark: str) -> Path:
     if other != benchmark:
         raise InputError(f"{folder}: has an evaluation on {other}; choose another --out for {benchmark}")
     return folder
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write beside its place and move there, so that an earlier result is whole until this one is."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(data)
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:

@@ -107,10 +107,10 @@ def configured_frames(model: str | os.PathLike[str]) -> int:
     name = os.fspath(model)
     source = _source(name)
     if not Path(source).exists():
-        cached = try_to_load_from_cache(source, "config.json")
-        if not isinstance(cached, str):
+        cached = _cached_config(source)
+        if cached is None:
             return LeoConfig.trained_frames
-        source = str(Path(cached).parent)
+        source = str(cached.parent)
     with _one_line_errors(name):
         return LeoConfig.from_pretrained(source).trained_frames
 
@@ -123,13 +123,19 @@ def _source(name: str) -> str:
     return source
 
 
+def _cached_config(hub_id: str) -> Path | None:
+    """The configuration of a model that was fetched from the hub before."""
+    found = try_to_load_from_cache(hub_id, "config.json")
+    return Path(found) if isinstance(found, str) else None
+
+
 def _ask_hub(source: str) -> None:
     """Ask the hub once whether it has the model, before every file of it is tried several times over.
 
     Raises:
         InputError: the hub cannot be reached and the model was not fetched before, or there is no such model.
     """
-    if Path(source).exists() or isinstance(try_to_load_from_cache(source, "config.json"), str):
+    if Path(source).exists() or _cached_config(source):
         return
     try:
         HfApi().model_info(source, timeout=_HUB_TIMEOUT)

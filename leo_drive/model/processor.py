@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
-from leo_drive.clips.clip import Clip
+from leo_drive.clips.clip import Clip, frame_names
 from leo_drive.errors import InputError
 from leo_drive.model.budget import Policy, TilePlan, plan_tiles
 from leo_drive.model.config import IMAGE_END, IMAGE_START, IMAGE_TOKEN, LeoConfig
@@ -328,8 +328,7 @@ def frame_lines(frames: int, names: Sequence[str] | None = None) -> str:
         raise InputError(f"{len(names)} names for {frames} frames")
     if names is None and frames == 1:
         return f"{IMAGE_PLACEHOLDER}\n"
-    called = names or [f"Frame{i + 1}" for i in range(frames)]
-    return "".join(f"{name}: {IMAGE_PLACEHOLDER}\n" for name in called)
+    return "".join(f"{name}: {IMAGE_PLACEHOLDER}\n" for name in names or frame_names(frames))
 
 
 def _in_order(
