@@ -49,15 +49,15 @@ SHOWN = 3
 """How many of many names a message has; the others are counted."""
 
 
-def some(names: Sequence[str], separator: str = ", ") -> str:
+def some(names: Sequence[str], separator: str = ", ", shown: int = SHOWN) -> str:
     """The first few of many.
 
     Example:
         >>> some(["a", "b", "c", "d", "e"])
         'a, b, c, and 2 more'
     """
-    more = f"{separator}and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return separator.join(names[:SHOWN]) + more
+    more = f"{separator}and {len(names) - shown} more" if len(names) > shown else ""
+    return separator.join(names[:shown]) + more
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

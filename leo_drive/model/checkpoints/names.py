@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
+from leo_drive.errors import some
+
 # (their beginning of a name, ours); `*` stands for a layer's number. The first rule that fits is applied.
 Renaming = tuple[tuple[str, str], ...]
 
@@ -94,8 +96,7 @@ def listed(names: Sequence[str]) -> str:
         for_all = Counter(_LAYER.sub(".*.", name, count=1) for name in names)
         groups = min(by_layer, for_all, key=len)
     said = [f"{name} ({count})" if "*" in name else name for name, count in groups.items()]
-    more = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
-    return ", ".join(said[:_NAMED] + more)
+    return some(said, shown=_NAMED)
 
 
 def _apply(name: str, rules: Renaming) -> str:
