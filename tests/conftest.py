@@ -22,16 +22,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from leo_drive import cli
 
 ROOT = Path(__file__).parents[1]
-WAITING = ROOT / "tests" / "viewer"
+WAITING = "viewer"
+LONG = ("training", "annotation")
 SHARED = ROOT.parent / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of the viewer's tests, which wait for a browser, stand evenly among those that compute."""
+    """Long files first, so that none runs on alone at the end; the viewer's, which wait, evenly among all."""
     files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
+    for item in sorted(items, key=lambda item: item.path.parent.name not in LONG):
         files.setdefault(item.path, []).append(item)
-    kinds = [[f for f in files if (WAITING in f.parents) is waiting] for waiting in (True, False)]
+    kinds = [[f for f in files if (f.parent.name == WAITING) is waiting] for waiting in (True, False)]
     places = {file: (i + 0.5) / len(kind) for kind in kinds for i, file in enumerate(kind)}
     items[:] = [item for file in sorted(files, key=lambda file: places[file]) for item in files[file]]
 
