@@ -16,7 +16,17 @@ from leo_drive.annotation.look import LOOK_EXAMPLES, look
 from leo_drive.building.command import build
 from leo_drive.errors import InputError
 from leo_drive.evaluation.command import evaluate
-from leo_drive.terminal import named_path, out, print_answers, print_json, progress, run_command, spinner
+from leo_drive.models import unlearned_note
+from leo_drive.terminal import (
+    complain,
+    named_path,
+    out,
+    print_answers,
+    print_json,
+    progress,
+    run_command,
+    spinner,
+)
 
 if TYPE_CHECKING:
     from leo_drive.clips import Source
@@ -120,6 +130,8 @@ def ask(
             frames = max(1, frames // len(cameras))
         clips = [source.clip(at=at, seconds=seconds, frames=frames, camera=name) for name in cameras]
         clip = clips[0] if len(clips) == 1 else together(clips)
+    if note := unlearned_note(model, questions):
+        complain(note, "")
     with spinner(f"loading {model}"):
         from leo_drive.inference import load
 

@@ -1,12 +1,16 @@
-"""What models are called: the embedded ones by name, folders, hub ids."""
+"""Models by name: the embedded ones, folders, hub ids; and what a small one can be asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from leo_drive.errors import InputError
+from leo_drive.errors import InputError, some
 
 ASSETS = Path(__file__).parent / "assets"
+LEARNED = "questions.txt"
+"""In the folder of a model whose language is these alone: all questions that it was taught, one a line."""
 
 
 def embedded_models() -> list[str]:
@@ -29,3 +33,38 @@ def find_model(name: str) -> str:
         f"model {name}: neither an embedded model ({', '.join(embedded_models()) or 'there is none'}) nor a "
         f"folder (a stage of training, or leo-drive build, makes one); a hub id has the form owner/name"
     )
+
+
+def unlearned(model: str, questions: Iterable[str]) -> list[str]:
+    """Those of some questions that a small model was never taught: its answers to them may mean nothing.
+
+    None of a model without such a list: one with a pretrained language model understands other wordings.
+
+    Raises:
+        InputError: as `find_model`.
+    """
+    learned = _learned(Path(find_model(model)) / LEARNED)
+    return [question for question in questions if learned and _plain(question) not in learned]
+
+
+def unlearned_note(model: str, questions: Iterable[str]) -> str | None:
+    """One line about the questions that a small model was never taught, if there are any."""
+    strange = unlearned(model, dict.fromkeys(questions))
+    if not strange:
+        return None
+    return (
+        f"{model} has not learned to answer: {some(strange, ' ')}; what it says to that may mean nothing. "
+        f"What it can be asked: {Path(find_model(model)) / LEARNED}"
+    )
+
+
+@cache
+def _learned(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    return frozenset(map(_plain, path.read_text(encoding="utf-8").splitlines()))
+
+
+def _plain(question: str) -> str:
+    """A question without what makes no difference to people: case, spaces, its last mark."""
+    return " ".join(question.casefold().split()).rstrip(" ?.!")

@@ -9,14 +9,17 @@ folder of its own.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import torch
 import typer
 from transformers import set_seed
 
+from leo_drive.data.lingoqa import part_table
 from leo_drive.errors import LeoDriveError
 from leo_drive.evaluation import MAX_NEW_TOKENS
 from leo_drive.evaluation.calibrate import calibrate_model, store_temperature
@@ -25,7 +28,7 @@ from leo_drive.evaluation.report import print_report
 from leo_drive.files import writable_folder
 from leo_drive.inference import load
 from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
-from leo_drive.models import ASSETS
+from leo_drive.models import ASSETS, LEARNED
 from leo_drive.terminal import named_path, out, progress, run_command
 from training.drives import check_real, draw, split_real
 from training.recipe import DataSource, Recipe, read_recipe
@@ -91,6 +94,13 @@ def stage_recipe(name: str, runs: Path, real: bool, steps: int | None) -> Recipe
     )
 
 
+def write_questions(parts: Iterable[Path], folder: Path) -> None:
+    """Write all questions of the parts that a model learned from: its language is these (`unlearned`)."""
+    tables = (pd.read_parquet(part_table(part), columns=["question"]) for part in parts)
+    questions = set().union(*(table["question"] for table in tables))
+    (folder / LEARNED).write_text("\n".join(sorted(questions)) + "\n", encoding="utf-8")
+
+
 def measure(model: Path, part: Path, folder: Path, answer_tokens: int) -> None:
     """Print how well a model does on a part, and keep the report."""
     with progress(f"measuring on {part}") as update:
@@ -140,8 +150,11 @@ def main(
         split_real(real, held_out, data / "real")
         if not (data / "real/variants/train.parquet").is_file():
             write_variants(data / "real/train", data / "real/variants", amounts.copies)
+    taught: set[Path] = set()
     for stage in STAGES:
         recipe = stage_recipe(stage, runs, real is not None, amounts.steps)
+        if recipe.answer_weight:
+            taught.update(source.root for source in recipe.data)
         if not (recipe.output / "model" / "model.safetensors").is_file():
             train(recipe)
     shipped = runs / "model"
@@ -150,6 +163,7 @@ def main(
         recipe.output / "model", dtype=torch.bfloat16
     ).save_pretrained(shipped)
     LeoProcessor.from_pretrained(recipe.output / "model").save_pretrained(shipped)
+    write_questions(taught, shipped)
     if amounts.calibration:
         fit_confidence(shipped, data / "calibration", runs / "calibration")
     measure(shipped, data / "val", runs / "report", amounts.answer_tokens)

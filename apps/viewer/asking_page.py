@@ -69,7 +69,7 @@ def build_ask(viewer: Viewer, shown: Shown, looking: Looking, blocks: gr.Blocks)
         with gr.Column(scale=7, min_width=320, elem_id="watch"):
             watch = _build_watch(viewer)
         with gr.Column(scale=5, min_width=320, elem_id="talk"):
-            talk = _build_talk(looking)
+            talk = _build_talk(looking, viewer.engine.models[0])
     _wire_opening(viewer, shown, watch, talk, blocks)
     _wire_asking(viewer, shown, watch, talk)
     return watch.moment
@@ -161,7 +161,7 @@ def _build_watch(viewer: Viewer) -> Watch:
     )
 
 
-def _build_talk(looking: Looking) -> Talk:
+def _build_talk(looking: Looking, model: str) -> Talk:
     chat = gr.Chatbot(
         elem_id="chat",
         label="Conversation",
@@ -202,7 +202,7 @@ def _build_talk(looking: Looking) -> Talk:
     )
     sets = []
     with gr.Tabs(elem_id="ready"):
-        for group, questions in ready_questions().items():
+        for group, questions in ready_questions(model).items():
             with gr.Tab(group):
                 sets.append(
                     gr.Dataset(

@@ -10,6 +10,7 @@ from typing import Any
 
 from leo_drive.annotation.questions import read_questions, ready_sets
 from leo_drive.errors import InputError
+from leo_drive.models import unlearned
 
 from .engine import Said
 
@@ -23,6 +24,9 @@ _GROUPS = {
 _LEADING = {"Why": "Why", "What should": "Next"}
 """Questions that begin so are a group of their own, whichever set they stand in."""
 
+_UNLEARNED = (
+    "This small model understands the questions of its training alone: what it says here may mean nothing."
+)
 _SURE = "from the probabilities of the answer's tokens; not calibrated unless the model's card says so"
 
 
@@ -165,8 +169,8 @@ def checked_question(text: str | None, most: int) -> str:
     return question
 
 
-def ready_questions() -> dict[str, list[str]]:
-    """Questions to click, by group, from the ready sets of `leo-drive annotate`."""
+def ready_questions(model: str) -> dict[str, list[str]]:
+    """Questions to click, by group: those of `leo-drive annotate`'s ready sets that a model can be asked."""
     groups: dict[str, list[str]] = {title: [] for title in [*_GROUPS.values(), *_LEADING.values()]}
     for name in ready_sets():
         title = _GROUPS.get(name, name.replace("_", " ").capitalize())
@@ -174,6 +178,9 @@ def ready_questions() -> dict[str, list[str]]:
             group = next((g for start, g in _LEADING.items() if question.text.startswith(start)), title)
             if question.text not in groups.setdefault(group, []):
                 groups[group].append(question.text)
+    for title, questions in groups.items():
+        strange = unlearned(model, questions)
+        groups[title] = [question for question in questions if question not in strange]
     return {title: questions for title, questions in groups.items() if questions}
 
 
@@ -186,6 +193,8 @@ def about(said: Said, at: float | None = None) -> str:
     parts.append(f"{said.seconds:.1f} s" + (", frames already read" if reused else ""))
     if not answer.complete:
         parts.append("stopped early")
+    if not said.learned:
+        parts.append(f'<span class="leo-unlearned" title="{_UNLEARNED}">a question it has not learned</span>')
     return f'<div class="leo-about">{" · ".join(parts)}</div>'
 
 

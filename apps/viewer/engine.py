@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from leo_drive.errors import LeoDriveError
+from leo_drive.models import unlearned
 
 if TYPE_CHECKING:
     from leo_drive.clips import Clip
@@ -31,10 +32,12 @@ class Said:
 
     Attributes:
         seconds: from when the model turned to it.
+        learned: whether a small model was ever taught the question.
     """
 
     answer: Answer
     seconds: float
+    learned: bool = True
 
 
 class Engine:
@@ -137,7 +140,8 @@ class Engine:
                         if stopped.is_set():
                             stream.stop()
                 if stream.answer is not None:
-                    pieces.put(Said(stream.answer, time.perf_counter() - start))
+                    learned = not unlearned(leo.name, [question])
+                    pieces.put(Said(stream.answer, time.perf_counter() - start, learned))
             except BaseException as error:
                 pieces.put(error)
             finally:

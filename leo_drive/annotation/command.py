@@ -16,6 +16,7 @@ import typer
 
 from leo_drive.errors import InputError
 from leo_drive.files import writable_folder
+from leo_drive.models import unlearned_note
 from leo_drive.terminal import complain, named_path, out, print_json, spinner
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ def annotate(
     opening: dict[str, Any] = {"rate": rate, "sweeps": sweeps or None}
     if ray is None and (workers, worker_cpus, worker_gpus) != (None, None, None):
         raise InputError("--workers, --worker-cpus and --worker-gpus are of a Ray cluster; give --ray too")
+    if note := unlearned_note(model, [question.text for question in asked.questions]):
+        complain(note, "")
     # All that can be wrong before the model loads.
     writable_folder(out_dir)
     with spinner("looking for logs"):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 import leo_drive
 from leo_drive.clips import open_source
-from leo_drive.models import ASSETS
+from leo_drive.models import ASSETS, unlearned
 from training import nano
 from training.nano import Amounts, main, stage_recipe
 
@@ -25,6 +27,9 @@ def test_all_stages_run_one_after_the_other_and_give_a_model_that_answers(tmp_pa
     with open_source(ROOT / "leo_drive/assets/demo.mp4") as source:
         assert leo_drive.load(runs / "model").ask(source.clip(), "Is there a vehicle?").token_logprobs
     assert (ASSETS / "nano/model.safetensors").read_bytes() == embedded
+    # It says of which questions it has learned none.
+    taught = pd.read_parquet(runs / "data/clips/train.parquet")["question"].tolist()
+    assert unlearned(str(runs / "model"), [taught[0], "Is there a fridge?"]) == ["Is there a fridge?"]
     # What is finished is not done again.
     made = (runs / "stage2/model/model.safetensors").stat().st_mtime_ns
     monkeypatch.setattr(nano, "measure", lambda *of: None)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from apps.viewer.sessions import Session
+from leo_drive.models import unlearned
 from tests.viewer.acting import (
     ABOUT,
     QUESTION,
@@ -71,6 +72,14 @@ def test_ready_questions_are_one_click_away_in_groups(site, visit):
     page.locator("#ready .gallery-item:visible").first.click()
     wait_for_answers(page, 1)
     assert "What kind of road is this?" in page.inner_text("#chat")
+
+
+def test_a_question_that_a_small_model_never_learned_is_marked_and_never_offered(site, visit):
+    page = visit(site.url)
+    assert "has not learned" not in ask(page, "Is there a cyclist?")
+    assert "a question it has not learned" in ask(page, "Is there a fridge?")
+    offered = page.locator("#ready .gallery-item").all_text_contents()
+    assert len(offered) > 3 and unlearned("nano", [text.strip() for text in offered]) == []
 
 
 def test_retry_and_edit_ask_again_in_the_same_place(site, visit):
