@@ -266,7 +266,7 @@ def _denies(text: str, question: str) -> bool:
     if not denial or not _ASKS_FOR.search(question) or _ASKS_FOR_NONE.search(question):
         return False
     after = text[denial.end() :]
-    rest = _normalise(after).split()
+    rest = _normalise(replace_sides(after, other=lambda word: " ")).split()
     if _TURNS & set(rest) or CLAUSE.search(after):
         return False
     if denial["all"] and len(rest) > _NAMED_WITHIN:
