@@ -11,8 +11,8 @@ def _listed(words: str) -> frozenset[str]:
 
 # Words that say that something is there, or is seen, and nothing of it.
 _FRAME = _listed(
-    "is are was were be been do am does did has have had can could should will would must there we us i you the "
-    "a an any some one another this that these those also currently see seen spot spotted visible"
+    "is are was were be been do am does did has have had can could should will would must there we us i you "
+    "the a an any some one another this that these those also currently see seen spot spotted visible"
 )
 # Where everything is that is asked about: "Are there cyclists in view?" is answered by "There are cyclists."
 _HERE = re.compile(
