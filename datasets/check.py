@@ -1,6 +1,7 @@
 """Whether a data set is there and whole: python datasets/check.py lingoqa scenery ROOT [--full]
 
-ROOT is where the data set was put. Exit status 1 if anything is missing or damaged.
+ROOT is where the data set was put. Exit status 1 if anything is missing or damaged. Questions that the reader
+leaves out are listed; they count in a part to evaluate with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import typer
 
 from leo_drive.data.catalogue import read_card
 from leo_drive.data.check import check_examples
+from leo_drive.data.unusable import gathering_unusable
+from leo_drive.errors import SHOWN, InputError
 from leo_drive.terminal import named_path, out, progress, run_command
 
 
@@ -27,13 +30,23 @@ def main(
     """Look for all that a part names, and tell what is missing or damaged."""
     here = Path(__file__).parent / name
     card = read_card(here if here.is_dir() else name)
-    examples = card.read(part, root)
+    with gathering_unusable() as unusable:
+        try:
+            examples = card.read(part, root)
+        except InputError as error:
+            problems = [*unusable.damaged, *error.problems]
+            for line in problems if len(problems) > SHOWN else ():
+                out.print(line)
+            raise
     with progress("looking") as update:
-        report = check_examples(examples, full=full, progress=update)
+        report = check_examples(examples, full=full, progress=update, unusable=unusable)
     rows = card.part(part).row_problem(examples)
-    for line in [*report.lines(), *([rows] if rows else []), *report.whole_list()]:
+    lines = [*report.lines(), *report.left_out_lines(), *([rows] if rows else []), *report.whole_list()]
+    for line in lines:
         out.print(line)
-    sys.exit(0 if report.ok and rows is None else 1)
+    # What can be spared in training cannot where it is measured with.
+    lacking = report.left_out and card.part(part).use == "evaluate"
+    sys.exit(0 if report.ok and rows is None and not lacking else 1)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,18 @@ class LeoDriveError(Exception):
 
 
 class InputError(LeoDriveError, ValueError):
-    """The arguments or the input are wrong (exit status 2): a missing file, a time past the end."""
+    """The arguments or the input are wrong (exit status 2): a missing file, a time past the end.
+
+    Attributes:
+        problems: where a file has many, each on a line of its own that names the file; the message, which is
+            one line, has the first few of them.
+    """
 
     exit_status = 2
+
+    def __init__(self, message: str = "", problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class DeviceMemoryError(LeoDriveError):

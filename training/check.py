@@ -10,6 +10,7 @@ from rich.table import Table
 
 from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example
+from leo_drive.data.unusable import gathering_unusable
 from leo_drive.errors import InputError, some
 from leo_drive.files import writable_folder, write
 from leo_drive.inference.load import open_processor
@@ -45,56 +46,78 @@ def check_recipe(recipe: Recipe) -> None:
     found = _Found(recipe)
     data = [read for source in recipe.data if (read := _read(source, found))]
     validation = [read for source in recipe.validation if (read := _read(source, found))]
-    found.show_files()
     # Of what there is, lengths and costs are told all the same.
     there = recipe.model_copy(
         update={"data": tuple(own for own, _ in data), "validation": tuple(own for own, _ in validation)}
     )
     if data:
         try:
-            _check_use(there, [e for _, e in data], [e for _, e in validation], found)
+            with gathering_unusable():  # a new model reads the sources once more: all of that is known
+                _check_use(there, [e for _, e in data], [e for _, e in validation], found)
         except InputError as error:  # no such model, or one that cannot be shown these data
-            found.problems.append(str(error))
+            found.add(error)
+    found.show_list()
     if found.problems:
-        raise InputError("; ".join(found.problems))
+        raise InputError("; ".join(dict.fromkeys(found.problems)))
     out.print("nothing is wrong: training can start")
 
 
 class _Found:
-    """What is wrong, for the end, and every missing or damaged file by itself."""
+    """What is wrong, for the end.
+
+    Attributes:
+        problems: a line for every sort.
+        listed: every missing or damaged file or row by itself, and what is left out; each once, whatever
+            sources have it.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.problems: list[str] = []
-        self.files: list[str] = []
+        self.listed: dict[str, None] = {}
 
-    def show_files(self) -> None:
-        """Print the files; of many the first, and all of them go to a file."""
-        for line in self.files[:_LISTED]:
+    def add(self, error: InputError) -> None:
+        """An error, with all that it lists."""
+        self.problems.append(str(error))
+        self.listed |= dict.fromkeys(error.problems)
+
+    def show_list(self) -> None:
+        """Print the list; of a long one its beginning, and all of it goes to a file."""
+        lines = list(self.listed)
+        for line in lines[:_LISTED]:
             out.print(f"  {line}")
-        if len(self.files) > _LISTED:
+        if len(lines) > _LISTED:
             path = writable_folder(self.recipe.output) / LIST
-            write(path, "\n".join(self.files) + "\n")
-            out.print(f"  and {len(self.files) - _LISTED} more; {path} lists them all")
+            write(path, "\n".join(lines) + "\n")
+            out.print(f"  and {len(lines) - _LISTED} more; {path} lists them all")
 
 
 def _read(source: DataSource, found: _Found) -> tuple[DataSource, list[Example]] | None:
     """A source's examples, each of whose files has been looked at; None where they cannot be read."""
     root, recipe = source.root, found.recipe
-    try:
-        examples = read_source(source, labels=recipe.dense_weight > 0)
-    except InputError as error:
-        found.problems.append(str(error))
-        return None
+    with gathering_unusable() as unusable:
+        try:
+            examples = read_source(source, labels=recipe.dense_weight > 0)
+        except InputError as error:
+            found.add(error)
+            found.listed |= dict.fromkeys(unusable.damaged)
+            return None
     with progress(f"reading {root}") as update:
         report = check_examples(
-            examples, full=True, one_size=False, read_label_map=read_labels, progress=update
+            examples,
+            full=True,
+            one_size=False,
+            read_label_map=read_labels,
+            progress=update,
+            unusable=unusable,
         )
     first, *wrong = report.lines()
     out.print(f"{root}: {first}")
     out.print(_sample(examples[0]))
+    for line in report.left_out_lines():
+        out.print(f"  {line}")
     found.problems += [f"{root}: {line}" for line in wrong]
-    found.files += [f"{sort}: {name}" for sort, names in report.problems.items() for name in names]
+    found.listed |= dict.fromkeys(report.every_line())
     return source, examples
 
 
@@ -123,6 +146,7 @@ def _check_use(
     for of_source in lengths:
         told = some(of_source.unasked, "; "), of_source.problem(recipe, config.context_length)
         found.problems += filter(None, told)
+        found.listed |= dict.fromkeys(of_source.unasked)
     counted = [(s, x) for s, x in zip(asked, lengths, strict=True) if len(x.passes)]
     if not all(len(x.passes) for x in lengths[: len(sources)]):
         return  # nothing of a source can be shown, and there is no telling how long it is

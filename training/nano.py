@@ -155,8 +155,8 @@ def main(
         recipe = stage_recipe(stage, runs, real is not None, amounts.steps)
         if recipe.answer_weight:
             taught.update(source.root for source in recipe.data)
-        if not (recipe.output / "model" / "model.safetensors").is_file():
-            train(recipe)
+        if not (recipe.output / "model" / "README.md").is_file():
+            train(recipe)  # the card is written last
     shipped = runs / "model"
     # bfloat16 halves the file; on a CPU it is loaded in float32. What ships is what is measured.
     LeoForConditionalGeneration.from_pretrained(

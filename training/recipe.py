@@ -27,6 +27,13 @@ def _expanded(value: Any) -> Any:
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("root", "output", "model", "vision_cache", mode="before", check_fields=False)
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("is empty: a path that is not set would be the current folder")
+        return value
+
     @field_validator("*")
     @classmethod
     def _home(cls, value: Any) -> Any:

@@ -34,6 +34,7 @@ class Records(TrainerCallback):
         self.output = output
         self.writer: SummaryWriter | None = None
         self.last = (0, 0.0)
+        self.paused = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -42,6 +43,26 @@ class Records(TrainerCallback):
             # What a run that was stopped wrote after its last checkpoint is not part of the curve.
             self.writer = SummaryWriter(str(self.output / "tensorboard"), purge_step=state.global_step + 1)
         self.last = (state.global_step, time.perf_counter())
+        # The run's own wishes, of which Trainer would go on with those that its checkpoint was written with.
+        state.logging_steps, state.save_steps = int(args.logging_steps), int(args.save_steps)
+        state.eval_steps = int(args.eval_steps or 0)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # Validation, samples and checkpoints come right after a record, and are no part of the next one's time.
+        if self.paused:
+            self.last, self.paused = (state.global_step, time.perf_counter()), False
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.paused = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.paused = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

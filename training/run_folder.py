@@ -57,7 +57,8 @@ def go_on_with(recipe: Recipe, begun_with: Mapping[str, str]) -> None:
     """See that a run that has begun finds the same model and data again, which a recipe only names.
 
     Args:
-        begun_with: a short fingerprint of each, as for `begin`.
+        begun_with: a short fingerprint of each, as for `begin`. Those that the folder does not have, of a run
+            of an earlier version, are not compared.
 
     Raises:
         InputError: one of them is another one now.
@@ -66,9 +67,9 @@ def go_on_with(recipe: Recipe, begun_with: Mapping[str, str]) -> None:
     if not path.is_file():
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name, now in begun_with.items() if before[name] != now]
-    except (ValueError, KeyError, TypeError):
+        before = dict(json.loads(path.read_text(encoding="utf-8")))
+        changed = [name for name, now in begun_with.items() if before.get(name, now) != now]
+    except (ValueError, TypeError):
         raise InputError(f"{path}: damaged; remove {recipe.output} to begin anew") from None
     if changed:
         raise InputError(

@@ -12,6 +12,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from transformers import BitsAndBytesConfig, Trainer
 
 from leo_drive.errors import InputError
+from leo_drive.files import replacing_folder
 from leo_drive.inference.load import open_model
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration, LeoProcessor
 from training.new_model import NEW_MODELS
@@ -85,11 +86,12 @@ def finish_model(
         if state is None:
             for parameter in leo.parameters():
                 parameter.data = parameter.data.to(dtype)
-        leo.eval().save_pretrained(folder, state_dict=state)
-        processor.save_pretrained(folder)
-        # safetensors lets their owner alone read them; a model is for whoever reads its folder.
-        for weights in folder.glob("*.safetensors"):
-            shutil.copymode(folder / "config.json", weights)
+        with replacing_folder(folder) as unfinished:
+            leo.eval().save_pretrained(unfinished, state_dict=state)
+            processor.save_pretrained(unfinished)
+            # safetensors lets their owner alone read them; a model is for whoever reads its folder.
+            for weights in unfinished.glob("*.safetensors"):
+                shutil.copymode(unfinished / "config.json", weights)
 
 
 def _open(recipe: Recipe) -> tuple[LeoForConditionalGeneration, LeoProcessor]:

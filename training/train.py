@@ -247,8 +247,9 @@ def _train(recipe: Recipe, state: PartialState) -> Path:
     held_out = open_sources(recipe, recipe.validation, processor, cache, held_out=True)
     begun_with = {
         "model": weights_hash(leo),
-        "data": " ".join(fingerprint(source.examples, pictures=True) for source in sources),
-        "validation": " ".join(fingerprint(source.examples, pictures=True) for source in held_out),
+        # Earlier runs have other fingerprints, as "data" and "validation".
+        "training data": " ".join(fingerprint(source.examples, pictures=True) for source in sources),
+        "validation data": " ".join(fingerprint(source.examples, pictures=True) for source in held_out),
     }
     if begun:
         go_on_with(recipe, begun_with)

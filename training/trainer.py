@@ -282,11 +282,13 @@ class LeoTrainer(Trainer):
         """Adds each loss by itself, averaged over the steps since the last record, and the answers read."""
         if "loss" in logs and self._sums:
             steps = self._sums.pop("steps")
+            # All processes gather the same, also one that had text alone and so nothing of label maps.
+            weights = self.accelerator.unwrap_model(self.model).weights
             for name in LOSSES:
-                if name in self._sums:
-                    logs[name] = self._mean_over_processes(self._sums.pop(name) / steps)
-            if "answers" in self._sums:
-                own = self._mean_over_processes(self._sums.pop("answers"))
+                if weights[name]:
+                    logs[name] = self._mean_over_processes(self._sums.pop(name, 0.0) / steps)
+            if weights["answer_loss"]:
+                own = self._mean_over_processes(self._sums.pop("answers", 0.0))
                 logs["answers"] = round(own * self.accelerator.num_processes)
         super().log(logs, start_time)
 

@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,6 +23,12 @@ ARCHIVE = "images.zip"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _JUNK = "__MACOSX/"
 
+_ENCRYPTED = 0x1
+"""The bit of a member's flags."""
+_DEFLATE64 = 9
+_PACKINGS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+"""What Python unpacks."""
+
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 """The EXIF orientations that swap width and height."""
@@ -35,6 +41,7 @@ class ImageFile:
     Attributes:
         path: the image's file, or the archive's.
         member: its name in the archive, or None for a file.
+        sought: of one that is at none of several places, its data set's name for it and these, for messages.
 
     Example:
         >>> ImageFile(Path("scenery/images.zip"), "train/02453a16/0.jpg").name
@@ -43,24 +50,30 @@ class ImageFile:
 
     path: Path
     member: str | None = None
+    sought: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def name(self) -> str:
-        """For messages: the file, or the archive and the member in it."""
-        return f"{self.path}:{self.member}" if self.member else str(self.path)
+        """For messages: the file, or the archive and the member in it; or where it was looked for."""
+        return self.sought or (f"{self.path}:{self.member}" if self.member else str(self.path))
 
     def exists(self) -> bool:
         """Whether it is there, from the folder's or the archive's table of contents; it may be damaged still.
 
         Raises:
-            InputError: the archive cannot be read.
+            InputError: the archive cannot be read, or is packed so that its images cannot.
         """
+        if not self.path.is_file():
+            return False
         if self.member is None:
-            return self.path.is_file()
-        return self.path.is_file() and self.member in open_archive(self.path).NameToInfo
+            return True
+        if (entry := open_archive(self.path).NameToInfo.get(self.member)) is None:
+            return False
+        _refuse_packing(self.path, entry)
+        return True
 
     def key(self) -> str:
         """What a cache of things computed from this image can be kept under; it changes when the image does.
@@ -94,7 +107,9 @@ class ImageFile:
         """The image's bytes, to be closed by the caller."""
         if self.member is None:
             return self.path.open("rb")
-        return open_archive(self.path).open(self.member)
+        archive = open_archive(self.path)
+        _refuse_packing(self.path, archive.getinfo(self.member))
+        return archive.open(self.member)
 
     def read(self) -> Image.Image:
         """The picture: RGB, turned upright by its EXIF orientation.
@@ -207,6 +222,8 @@ class ImageFolder:
         plain = str(PurePosixPath(name))
         tail = next((plain.removeprefix(head) for head in self._heads if plain.startswith(head)), plain)
         files = list(dict.fromkeys([name, *(head + tail for head in self._unpacked)]))
+        if PurePosixPath(name).is_absolute():
+            files = [name]
         if len(files) == 1 and not self.archives:
             return ImageFile(self.folder / name)
         for file in files:
@@ -220,7 +237,10 @@ class ImageFolder:
         for archive in self.archives:
             if (nested := self._nested(archive, tail)) is not None:
                 return ImageFile(archive, nested)
-        return ImageFile(self.archives[0], plain) if self.archives else ImageFile(self.folder / files[-1])
+        if self.archives:
+            return ImageFile(self.archives[0], plain)
+        places = " and ".join(str(self.folder / file.removesuffix(tail)) for file in files)
+        return ImageFile(self.folder / name, sought=f"{name} (looked for in {places})")
 
     def _nested(self, archive: Path, name: str) -> str | None:
         """The member that a name, without its head, means where the archive has it in other folders."""
@@ -291,6 +311,17 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     """
     # A forked worker must not share the parent's file position, hence one archive a process.
     return _open_archive(path, os.getpid())
+
+
+def _refuse_packing(archive: Path, entry: zipfile.ZipInfo) -> None:
+    """Raise InputError, of the archive and not of one image: all of them are packed alike."""
+    if entry.flag_bits & _ENCRYPTED:
+        raise InputError(f"{archive}: is encrypted; unpack it where it lies")
+    if entry.compress_type not in _PACKINGS:
+        kind = "Deflate64" if entry.compress_type == _DEFLATE64 else f"method {entry.compress_type}"
+        raise InputError(
+            f"{archive}: is packed in a way that Python cannot read ({kind}); unpack it where it lies"
+        )
 
 
 # More than any mixture has: of one that is opened again and again the whole table of contents is read again.

@@ -11,9 +11,11 @@ import numpy as np
 
 from leo_drive.clips.image_file import names_in
 from leo_drive.data.example import Example, Picture
+from leo_drive.data.unusable import Unusable
 from leo_drive.errors import SHOWN, InputError, some
 
 UNASKED = "examples without questions"
+DAMAGED = "entries damaged"
 
 Progress = Callable[[int, int], None]
 Reader = Callable[[Picture], tuple[int, ...]]
@@ -26,12 +28,14 @@ class Report:
     Attributes:
         examples, questions, pictures: how many; a picture that several examples show counts once.
         problems: for each sort of problem ("pictures missing"), a name or a line each.
+        left_out: what the reader does without, which is no problem, in the same way.
     """
 
     examples: int
     questions: int
     pictures: int
     problems: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -41,17 +45,28 @@ class Report:
     def lines(self) -> list[str]:
         """For people: what there is, then a line for every sort of problem."""
         found = f"{self.examples} examples, {self.questions} questions, {self.pictures} pictures"
-        return [found if self.problems else f"{found}: nothing missing", *map(self._line, self.problems)]
+        return [
+            found if self.problems else f"{found}: nothing missing",
+            *(_line(*each) for each in self.problems.items()),
+        ]
+
+    def left_out_lines(self) -> list[str]:
+        """For people: a line for every sort of what is left out."""
+        return [f"left out: {_line(sort, places)}" for sort, places in self.left_out.items()]
+
+    def every_line(self) -> list[str]:
+        """Every problem on a line of its own, then everything that is left out."""
+        sorts = {**self.problems, **{f"left out: {sort}": places for sort, places in self.left_out.items()}}
+        return [f"{sort}: {name}" for sort, names in sorts.items() for name in names]
 
     def whole_list(self) -> list[str]:
-        """Every problem on a line of its own; nothing where `lines` has room for them all."""
-        if all(len(names) <= SHOWN for names in self.problems.values()):
-            return []
-        return [f"{sort}: {name}" for sort, names in self.problems.items() for name in names]
+        """`every_line`; nothing where `lines` and `left_out_lines` have room for them all."""
+        sorts = (*self.problems.values(), *self.left_out.values())
+        return [] if all(len(names) <= SHOWN for names in sorts) else self.every_line()
 
-    def _line(self, sort: str) -> str:
-        names = self.problems[sort]
-        return f"{len(names)} {sort}: {some(names)}"
+
+def _line(sort: str, names: Sequence[str]) -> str:
+    return f"{len(names)} {sort}: {some(names)}"
 
 
 def check_examples(
@@ -61,6 +76,7 @@ def check_examples(
     read_label_map: Callable[[Picture], np.ndarray] = Picture.values,
     threads: int = 8,
     progress: Progress | None = None,
+    unusable: Unusable | None = None,
 ) -> Report:
     """Look for whatever is missing or damaged, without stopping at the first.
 
@@ -71,6 +87,7 @@ def check_examples(
         read_label_map: raises InputError for what is no label map (with `full`).
         threads: that look at once.
         progress: called with pictures done and all.
+        unusable: what the examples' reader passed over.
 
     Example:
         >>> check_examples(read_examples("lingoqa", "scenery")).lines()     # doctest: +SKIP
@@ -112,6 +129,10 @@ def check_examples(
         add("examples with pictures of different sizes", []).extend(uneven)
     if unasked := [e.example_id for e in examples if not e.questions]:
         add(UNASKED, []).extend(unasked)
+    if unusable is not None:
+        report.left_out = unusable.left_out
+        if unusable.damaged:
+            report.problems = {DAMAGED: unusable.damaged, **report.problems}
     return report
 
 

@@ -9,25 +9,25 @@ are named in the text by tags: <c1,CAM_FRONT,1088.3,497.5> is object c1, its cen
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
 from leo_drive.clips.nuscenes import CAMERAS
-from leo_drive.data.documents import read_json
+from leo_drive.data.documents import Wrong, or_wrong, read_json
 from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.data.unusable import UNANSWERED, leave_out, refuse
 from leo_drive.errors import InputError, some
-
-logger = logging.getLogger(__name__)
 
 ARCHIVES = "drivelm_nus_imgs_*.zip"
 # DriveLM's archive of the images of its validation questions has the second where nuScenes has the first.
 _HEADS = ("samples", "val_data", "nuscenes/samples", "nuscenes")
+_LAYOUT = "DriveLM's layout"
 SIZE = (1600, 900)
 """Width and height of nuScenes' pictures, in pixels."""
 
@@ -48,12 +48,25 @@ class _QA(BaseModel):
 
 
 class _Frame(BaseModel):
-    QA: dict[str, list[_QA]]
+    QA: dict[str, list[Annotated[_QA | Wrong, or_wrong(_QA)]]]
     image_paths: dict[str, str]
 
 
 class _Scene(BaseModel):
-    key_frames: dict[str, _Frame]
+    key_frames: dict[str, Annotated[_Frame | Wrong, or_wrong(_Frame)]]
+
+
+_Scenes = dict[str, Annotated[_Scene | Wrong, or_wrong(_Scene)]]
+
+
+@dataclass
+class _Told:
+    """How many questions a file has, and what cannot be asked of them: lines with the place in the file."""
+
+    questions: int = 0
+    wrong: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def read_drivelm(
@@ -65,7 +78,8 @@ def read_drivelm(
     """All key frames as examples, their cameras named and in the order of `cameras`.
 
     Every question stands alone. One whose tags name a camera that is not shown is left out: its object is not
-    in the pictures.
+    in the pictures. So is, with a warning, one without an answer or with a tag that cannot be read: one among
+    thousands is no reason to refuse a set.
 
     Args:
         root: the JSON file, or a folder that holds no other.
@@ -79,8 +93,8 @@ def read_drivelm(
         Examples with ids SCENE_FRAME, questions with ids SCENE_FRAME_STAGE_NUMBER, numbered as in the file.
 
     Raises:
-        InputError: no file, not DriveLM's layout or an unknown camera; questions without an answer and key
-            frames without a camera, of which the first few are named and the others counted.
+        InputError: no file, not DriveLM's layout or an unknown camera; most questions have no answer, or none
+            is left; a key frame lacks a camera or a question its text. The error's `problems` has each.
 
     Example:
         >>> read_drivelm("drivelm", cameras=["CAM_FRONT"])[0].names     # doctest: +SKIP
@@ -90,66 +104,79 @@ def read_drivelm(
     shown = known_cameras(path, cameras)
     if tags not in get_args(Tags):
         raise InputError(f"{path}: tags are said as {', '.join(get_args(Tags))}; got {tags!r}")
-    scenes = read_json(path, dict[str, _Scene], "DriveLM's layout")
+    scenes = read_json(path, _Scenes, _LAYOUT)
     images = drivelm_images(path, None if nuscenes is None else Path(nuscenes))
     examples: list[Example] = []
-    wrong: list[str] = []
-    left_out: list[str] = []
-    for scene_id, scene in scenes.items():
-        for frame_id, frame in scene.key_frames.items():
-            name, where = f"{scene_id}_{frame_id}", f"scene {scene_id}, key frame {frame_id}"
-            try:
-                asked = tuple((qa,) for qa in _questions(where, name, frame, shown, tags, wrong, left_out))
-                if asked:
-                    pictures = tuple(frame_picture(where, images, frame.image_paths, c) for c in shown)
-                    examples.append(Example(name, pictures, asked, names=shown))
-            except InputError as error:
-                wrong.append(str(error))
-    if wrong:
-        raise InputError(
-            f"{path}: {some(wrong, '; ')}; correct them or take them out (files with q_only in their names "
-            f"have no answers: take the training file)"
-        )
-    if left_out:
-        logger.warning("%s: left out what has a tag that cannot be read: %s", path, some(left_out, "; "))
+    told = _Told()
+    for scene_id, frame_id, where, frame in _key_frames(scenes, told):
+        name = f"{scene_id}_{frame_id}"
+        asked = tuple((qa,) for qa in _questions(where, name, frame, shown, tags, told))
+        try:
+            if asked:
+                pictures = tuple(frame_picture(where, images, frame.image_paths, c) for c in shown)
+                examples.append(Example(name, pictures, asked, names=shown))
+        except InputError as error:
+            told.wrong.append(str(error))
+    _tell(path, told, examples, shown)
     return examples
 
 
-def _questions(
-    where: str,
-    frame_id: str,
-    frame: _Frame,
-    shown: tuple[str, ...],
-    tags: Tags,
-    wrong: list[str],
-    left_out: list[str],
-) -> Iterator[QuestionAnswer]:
-    """The questions about the cameras that are shown.
+def _key_frames(scenes: dict[str, _Scene | Wrong], told: _Told) -> Iterator[tuple[str, str, str, _Frame]]:
+    """Of all that have DriveLM's layout: scene, key frame, what to call it in messages, and itself."""
+    for scene_id, scene in scenes.items():
+        if isinstance(scene, Wrong):
+            told.wrong.append(f"scene {scene_id}: not {_LAYOUT}: {scene.problem}")
+            continue
+        for frame_id, frame in scene.key_frames.items():
+            where = f"scene {scene_id}, key frame {frame_id}"
+            if isinstance(frame, Wrong):
+                told.wrong.append(f"{where}: not {_LAYOUT}: {frame.problem}")
+            else:
+                yield scene_id, frame_id, where, frame
 
-    To `wrong` is added what cannot be asked or has no answer, to `left_out` where a tag cannot be read: one
-    among thousands is no reason to refuse a set.
-    """
+
+def _questions(
+    where: str, frame_id: str, frame: _Frame, shown: tuple[str, ...], tags: Tags, told: _Told
+) -> Iterator[QuestionAnswer]:
+    """The questions about the cameras that are shown."""
     for stage, pairs in frame.QA.items():
         for number, pair in enumerate(pairs):
-            if problem := _problem(pair):
-                wrong.append(f"{where}: {stage} {number} {problem}")
-                continue
-            if unread := _unread_tag(pair):
-                left_out.append(f"{where}: {stage} {number}, {unread!r}")
-                continue
-            texts = (pair.Q.strip(), (pair.A or "").strip())
-            named = {tag[2].upper() for text in texts for tag in _TAG.finditer(text)}
-            if named <= set(shown):
-                question, answer = (_said(text, tags) for text in texts)
-                yield QuestionAnswer(f"{frame_id}_{stage}_{number}", question, answer)
+            told.questions += 1
+            place = f"{where}: {stage} {number}"
+            if isinstance(pair, Wrong):
+                told.wrong.append(f"{place}: not {_LAYOUT}: {pair.problem}")
+            elif not pair.Q.strip():
+                told.wrong.append(f"{place} has no question (Q)")
+            elif not pair.A or not pair.A.strip():
+                told.unanswered.append(place)
+            elif unread := _unread_tag(pair):
+                told.unread.append(f"{place}, {unread!r}")
+            else:
+                texts = (pair.Q.strip(), pair.A.strip())
+                named = {tag[2].upper() for text in texts for tag in _TAG.finditer(text)}
+                if named <= set(shown):
+                    question, answer = (_said(text, tags) for text in texts)
+                    yield QuestionAnswer(f"{frame_id}_{stage}_{number}", question, answer)
 
 
-def _problem(pair: _QA) -> str | None:
-    if not pair.Q.strip():
-        return "has no question (Q)"
-    if not pair.A or not pair.A.strip():
-        return "has no answer (A)"
-    return None
+def _tell(path: Path, told: _Told, examples: Sequence[Example], shown: tuple[str, ...]) -> None:
+    """What cannot be asked is left out or refused; so is a file of which nothing is left."""
+    if 2 * len(told.unanswered) > told.questions:
+        raise InputError(
+            f"{path}: {len(told.unanswered)} of {told.questions} questions have no answer (A): "
+            f"{some(told.unanswered, '; ')}; take the training file (files with q_only in their names have "
+            f"no answers)",
+            [f"{path}: {place} has no answer (A)" for place in told.unanswered],
+        )
+    refuse(path, told.wrong, f"{some(told.wrong, '; ')}; correct them or take them out", examples)
+    if not examples:
+        none = "it has no questions; take the training file"
+        if told.questions:
+            usable = f"an answer, tags that can be read, and only cameras that are shown ({', '.join(shown)})"
+            none = f"none of its {told.questions} questions has {usable}"
+        raise InputError(f"{path}: no examples: {none}")
+    leave_out(path, UNANSWERED, told.unanswered)
+    leave_out(path, "questions with a tag that cannot be read", told.unread)
 
 
 def _unread_tag(pair: _QA) -> str | None:

@@ -94,7 +94,7 @@ def _is_meant(said: str, wanted: str) -> bool:
 
 def _modals(words: list[str]) -> set[str]:
     """What is possible, asked for or to come; "can you see" is only "is there"."""
-    return (_MODAL & set(words)) - ({"can"} if _SEEN & set(words) else set())
+    return {word for word in words if word in _MODAL} - ({"can"} if _SEEN & set(words) else set())
 
 
 def _content(words: list[str]) -> list[str]:

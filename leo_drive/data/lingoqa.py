@@ -7,7 +7,7 @@ same layout, and a table of kinds besides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,12 +17,16 @@ import pandas as pd
 
 from leo_drive.clips.image_file import ImageFile, ImageFolder
 from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.data.unusable import UNANSWERED, leave_out, refuse
 from leo_drive.errors import SHOWN, InputError, one_line, some
 
 COLUMNS = ("question_id", "segment_id", "images", "question", "answer")
 _KIND_COLUMNS = ("question_id", "kind", "value", "choices")
 """What a table of kinds has to have; it may have more."""
 _PARTS = ("val.parquet", "train.parquet")
+
+_Row = tuple[str, str, tuple[str, ...], str, str]
+"""A row's values in the order of COLUMNS."""
 
 
 @dataclass
@@ -56,7 +60,9 @@ def part_table(part: str | Path) -> Path:
     return found[0]
 
 
-def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
+def read_lingoqa(
+    part: str | Path, labels: str | None = None, leave_out_unanswered: bool = False
+) -> list[Example]:
     """All segments of a part as examples, in the order of the table; every question stands alone.
 
     Images lie in the part's folder or in its `images.zip`. They are not opened here, so one that is missing
@@ -66,6 +72,7 @@ def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
         part: the part's folder, or one of its tables.
         labels: folder of label maps, relative to the part: images/SPLIT/x/y.jpg has x/y.png there. None: the
             examples come without.
+        leave_out_unanswered: as for `read_part`.
 
     Raises:
         InputError: as `read_part`.
@@ -79,15 +86,21 @@ def read_lingoqa(part: str | Path, labels: str | None = None) -> list[Example]:
             tuple((qa,) for qa in segment.questions),
             label_maps=() if labels is None else tuple(_map(folder / labels, n) for n in segment.images),
         )
-        for segment in read_part(part)
+        for segment in read_part(part, leave_out_unanswered)
     ]
 
 
-def read_part(part: str | Path) -> list[Segment]:
+def read_part(part: str | Path, leave_out_unanswered: bool = False) -> list[Segment]:
     """All segments of a part, in the order of the table, with the names that it has for their images.
 
+    Ids that are whole numbers become their text.
+
+    Args:
+        leave_out_unanswered: do without rows that have no answer, where most have one, and say which. A part
+            to measure with has to have them all.
+
     Raises:
-        InputError: no table or two, a table that cannot be read, missing columns, no rows, or a row that
+        InputError: no table or two, a table that cannot be read, missing columns, no rows, or rows that
             cannot be used; the same of its table of kinds, or one that says of a question twice what kind it
             is.
     """
@@ -101,7 +114,7 @@ def read_part(part: str | Path) -> list[Segment]:
         raise InputError(f"{table}: has no rows; give a part with questions")
     kinds = _read_kinds(table)
     segments: dict[tuple[str, tuple[str, ...]], Segment] = {}
-    for question_id, segment_id, images, question, answer in _checked(rows, table):
+    for question_id, segment_id, images, question, answer in _checked(rows, table, leave_out_unanswered):
         segment = segments.setdefault((segment_id, images), Segment(segment_id, images))
         known = kinds.get(question_id, {})
         choices = known.get("choices")
@@ -130,19 +143,20 @@ def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
             f"{path}: the column {', '.join(missing)} is missing; it needs {', '.join(_KIND_COLUMNS)}: "
             f"add it, or remove the file, and kinds are inferred"
         )
-    if len(doubled := rows["question_id"][rows["question_id"].duplicated()]):
+    rows["question_id"] = [_id_text(value) for value in rows["question_id"]]
+    if doubled := list(rows["question_id"][rows["question_id"].duplicated()].unique()):
         raise InputError(
-            f"{path}: has question {doubled.iloc[0]} more than once; keep one row of each question"
+            f"{path}: has question {some(doubled)} more than once; keep one row of each question",
+            [f"{path}: has question {question} more than once" for question in doubled],
         )
     # pandas has NaN for what a row of text lacks.
     rows = rows.astype(object).where(rows.notna(), None)
-    wrong = [
-        f"row {number}: {problem}"
-        for number, row in enumerate(rows[list(_KIND_COLUMNS[1:])].itertuples(index=False, name=None))
-        if (problem := _kind_problem(*row))
+    problems = [
+        _kind_problem(*row) for row in rows[list(_KIND_COLUMNS[1:])].itertuples(index=False, name=None)
     ]
-    _refuse(path, wrong)
-    return rows.set_index("question_id").to_dict("index")
+    rest = rows[[problem is None for problem in problems]]
+    _refuse(path, [f"row {i}: {problem}" for i, problem in enumerate(problems) if problem], list(rest.index))
+    return rest.set_index("question_id").to_dict("index")
 
 
 def _kind_problem(kind: Any, value: Any, choices: Any) -> str | None:
@@ -161,32 +175,58 @@ def _kind_problem(kind: Any, value: Any, choices: Any) -> str | None:
     return None
 
 
-def _checked(rows: pd.DataFrame, table: Path) -> Iterator[tuple[str, str, tuple[str, ...], str, str]]:
-    """The rows in the columns' order, texts as text and images as tuple; then, whether any were wrong."""
-    wrong = []
+def _checked(rows: pd.DataFrame, table: Path, leave_out_unanswered: bool) -> list[_Row]:
+    """The rows that can be used, ids and texts as text and images as tuple; the others are told."""
+    read: list[_Row] = []
+    wrong, unanswered = [], []
     for number, row in enumerate(rows[list(COLUMNS)].itertuples(index=False, name=None)):
-        if problem := next(filter(None, map(_problem, COLUMNS, row)), None):
-            wrong.append(f"row {number}: {problem}")
-            continue
         question_id, segment_id, images, question, answer = row
-        yield question_id, segment_id, tuple(images), question, answer
-    _refuse(table, wrong)
+        values = (_id_text(question_id), _id_text(segment_id), images, question, answer)
+        problems = {c: p for c, value in zip(COLUMNS, values, strict=True) if (p := _problem(c, value))}
+        if leave_out_unanswered and problems.keys() == {"answer"} and _is_lacking(answer):
+            unanswered.append(f"row {number}")
+        elif problems:
+            wrong.append(f"row {number}: {', '.join(problems.values())}")
+        else:
+            read.append((values[0], values[1], tuple(images), question, answer))
+    if 2 * len(unanswered) > len(rows):
+        raise InputError(
+            f"{table}: {len(unanswered)} of {len(rows)} rows have no answer ({some(unanswered)}); give a "
+            f"table with answers",
+            [f"{table}: {row}: there is no answer" for row in unanswered],
+        )
+    _refuse(table, wrong, read)
+    leave_out(table, UNANSWERED, unanswered)
+    return read
 
 
-def _refuse(table: Path, wrong: list[str]) -> None:
-    if wrong:
-        raise InputError(f"{table}: {some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}")
+def _refuse(table: Path, wrong: list[str], rest: Sequence[object]) -> None:
+    refuse(table, wrong, f"{some(wrong, '; ')}{' rows are wrong' if len(wrong) > SHOWN else ''}", rest)
+
+
+def _id_text(value: Any) -> Any:
+    """An id that is a whole number as its text; anything else as it is."""
+    if isinstance(value, bool | np.bool_):
+        return value
+    if isinstance(value, int | np.integer):
+        return str(value)
+    # pandas makes floats of whole numbers where one is missing.
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else value
 
 
 def _problem(column: str, value: Any) -> str | None:
     if column == "images":
         return None if _is_names(value) else f"images is no list of paths; found {value!r:.60}"
-    if isinstance(value, str) and value.strip():
-        return None
+    if _is_lacking(value):
+        return f"the {column} is empty" if isinstance(value, str) else f"there is no {column}"
+    return None if isinstance(value, str) else f"{column} is no text; found {value!r:.60}"
+
+
+def _is_lacking(value: Any) -> bool:
+    """Whether it is an empty text, or nothing."""
     if isinstance(value, str):
-        return f"the {column} is empty"
-    missing = pd.api.types.is_scalar(value) and pd.isna(value)
-    return f"there is no {column}" if missing else f"{column} is no text; found {value!r:.60}"
+        return not value.strip()
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _is_names(images: Any) -> bool:

@@ -2,7 +2,8 @@
 
 Source: the LLaVA project's data (GitHub haotian-liu/LLaVA): a list of {id, image, conversations: [{from:
 human or gpt, value}]}, with <image> in the text where the image goes; where a text has none, its images go
-in front. Several images are a list in `image` or `images`; a row without one is text alone.
+in front, and so do several where one stands for all. These are a list in `image` or `images`; a row without
+one is text alone. Other projects write speakers otherwise: Human, USER, ASSISTANT.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pydantic import BaseModel, Field
 
 from leo_drive.clips.clip import frame_names
 from leo_drive.clips.image_file import ImageFolder
-from leo_drive.data.documents import read_json, read_json_lines
+from leo_drive.data.documents import Wrong, read_rows
 from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.data.unusable import refuse
 from leo_drive.errors import SHOWN, InputError, some
 
 PLACEHOLDER = "<image>"
@@ -37,11 +39,16 @@ class _Turn(BaseModel):
     speaker: str = Field(alias="from")
     value: str
 
+    @property
+    def role(self) -> str:
+        """Who speaks, as `_PERSON`, `_MODEL` and `_SYSTEM` have it."""
+        return self.speaker.strip().lower()
+
 
 class _Row(BaseModel):
     id: str | int | None = None
     image: str | list[str] | None = None
-    images: list[str] | None = None
+    images: str | list[str] | None = None
     video: Any = None
     conversations: list[_Turn]
 
@@ -58,30 +65,31 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
     What the model says before anybody has asked, and a last question without an answer, are left out.
 
     Args:
-        root: the file (.json or .jsonl), or its folder.
+        root: the file (.json or .jsonl, with a list or with rows in lines, whichever it is), or its folder.
         file: its name in the folder; need not be said where there is one only. (metadata.json is none.)
         images: folder or zip archive of the images, relative to the file's folder; by default that folder
             itself, or `images` or `images.zip` in it, whether names begin with images/ or not.
 
     Raises:
-        InputError: no file, not LLaVA's layout, turns out of order, an empty turn, as many placeholders as
-            there are no images, or rows of videos; the first few rows that are wrong are named, the others
-            counted.
+        InputError: no file, no rows, not LLaVA's layout, turns out of order, an empty turn, as many
+            placeholders as there are no images, or rows of videos; the first few rows that are wrong are
+            named, the others counted. The error's `problems` has each.
 
     Example:
         >>> read_llava("llava", file="chat.json")[0].questions[0].question      # doctest: +SKIP
         'Give a brief description of the image.'
     """
     path = _conversations_file(Path(root), file)
-    if path.suffix == ".jsonl":
-        rows = read_json_lines(path, _Row, "LLaVA's layout")
-    else:
-        rows = read_json(path, list[_Row], "LLaVA's layout")
+    rows = read_rows(path, _Row, "LLaVA's layout")
+    if not rows:
+        raise InputError(f"{path}: no examples: it has no rows; give a file with conversations")
     folder = _images(path, images)
     examples, taken, wrong, videos = [], set(), [], []
-    shown = [_image_names(row) for row in rows]
+    shown = [[] if isinstance(row, Wrong) else _image_names(row) for row in rows]
     for number, (row, names, group) in enumerate(zip(rows, shown, _joined(shown), strict=True)):
-        where = f"{path}: row {number}" + (f" (id {row.id})" if row.id is not None else "")
+        if isinstance(row, Wrong):
+            wrong.append(row.problem)
+            continue
         example_id = str(number) if row.id is None else str(row.id)
         if example_id in taken:
             # LLaVA's mixtures repeat ids; the row tells them apart.
@@ -91,9 +99,9 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
             videos.append(f"row {number}")
             continue
         try:
-            system, asks, answers = _turns(where, row.conversations, len(names))
+            system, asks, answers = _turns(row.conversations, len(names))
         except InputError as error:
-            wrong.append(str(error))
+            wrong.append(f"row {number}" + (f" (id {row.id})" if row.id is not None else "") + f": {error}")
             continue
         questions, called = _said(asks, len(names))
         asked = tuple(
@@ -102,17 +110,18 @@ def read_llava(root: str | Path, file: str | None = None, images: str | Path | N
         )
         pictures = tuple(folder.find(name) for name in names)
         examples.append(Example(example_id, pictures, (asked,), called, system, group=group))
-    problems = []
-    if wrong:
-        problems = [some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else "")]
-    if videos:
-        problems.append(
-            f"{path}: {len(videos)} rows are of videos ({some(videos)}); take them out, or put frames in "
-            f"their place as images"
-        )
-    if problems:
-        raise InputError("; ".join(problems))
+    _refuse(path, wrong, videos, examples)
     return examples
+
+
+def _refuse(path: Path, wrong: Sequence[str], videos: Sequence[str], rest: Sequence[Example]) -> None:
+    said = [some(wrong, "; ") + (" rows are wrong" if len(wrong) > SHOWN else "")] if wrong else []
+    if videos:
+        said.append(
+            f"{len(videos)} rows are of videos ({some(videos)}); take them out, or put frames in their place "
+            f"as images"
+        )
+    refuse(path, [*wrong, *(f"{row}: is of a video" for row in videos)], "; ".join(said), rest)
 
 
 def _joined(rows: Sequence[Sequence[str]]) -> list[str | None]:
@@ -145,41 +154,49 @@ def _image_names(row: _Row) -> list[str]:
 def _is_of_video(row: _Row) -> bool:
     # Within a text the word may be about HTML.
     return bool(row.video) or any(
-        turn.speaker in _PERSON and _VIDEO.search(turn.value) for turn in row.conversations
+        turn.role in _PERSON and _VIDEO.search(turn.value) for turn in row.conversations
     )
 
 
-def _turns(where: str, turns: Sequence[_Turn], images: int) -> tuple[str | None, list[str], list[str]]:
-    """The system's words, the questions, which have a placeholder for every image, and their answers."""
+def _turns(turns: Sequence[_Turn], images: int) -> tuple[str | None, list[str], list[str]]:
+    """The system's words, the questions, which have a placeholder for every image, and their answers.
+
+    Raises:
+        InputError: turns that cannot be used; it names no row.
+    """
     unplaced = images and not any(PLACEHOLDER in turn.value for turn in turns)
     turns, system = list(turns), None
-    if turns and turns[0].speaker in _SYSTEM:
+    if turns and turns[0].role in _SYSTEM:
         system = turns.pop(0).value.strip() or None
-    if turns and turns[0].speaker in _MODEL:
+    if turns and turns[0].role in _MODEL:
         turns.pop(0)
-    if turns and turns[-1].speaker in _PERSON:
+    if turns and turns[-1].role in _PERSON:
         turns.pop()
     for i, turn in enumerate(turns):
         due = _MODEL if i % 2 else _PERSON
-        if turn.speaker not in due:
-            raise InputError(f"{where}: turn {i} is from {turn.speaker!r}, where {due[0]!r} is due")
+        if turn.role not in due:
+            raise InputError(f"turn {i} is from {turn.speaker!r}, where {due[0]!r} is due")
     if not turns:
-        raise InputError(f"{where}: no question with an answer")
+        raise InputError("no question with an answer")
     asks = [turn.value.strip() for turn in turns[::2]]
     answers = [turn.value.strip() for turn in turns[1::2]]
     if unplaced:
         asks[0] = f"{PLACEHOLDER}\n" * images + asks[0]
     placed = sum(ask.count(PLACEHOLDER) for ask in asks)
+    if placed == 1 < images and asks[0].startswith(PLACEHOLDER):
+        # DriveLM's own conversion writes one for six cameras.
+        asks[0] = PLACEHOLDER * images + asks[0].removeprefix(PLACEHOLDER)
+        placed = images
     # Where there is no picture the text may be about the word, as in SVG; where a line begins or ends it
     # stands for a picture.
     spoken = not images and not any(_PLACE.search(ask) for ask in asks)
     if placed != images and not spoken:
-        raise InputError(f"{where}: {placed} {PLACEHOLDER} in the questions but {images} images")
+        raise InputError(f"{placed} {PLACEHOLDER} in the questions but {images} images")
     for i, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
         if not ask or not answer:
-            raise InputError(f"{where}: {'answer' if ask else 'question'} {i} is empty")
+            raise InputError(f"{'answer' if ask else 'question'} {i} is empty")
         if PLACEHOLDER in answer and not spoken:
-            raise InputError(f"{where}: answer {i} has a {PLACEHOLDER}; only questions may")
+            raise InputError(f"answer {i} has a {PLACEHOLDER}; only questions may")
     return system, asks, answers
 
 

@@ -16,13 +16,19 @@ from leo_drive.data.llava import read_llava
 from leo_drive.errors import InputError, nearest
 from leo_drive.yaml_files import first_problem
 
+
+def _read_part(root: str | Path, labels: str | None = None) -> list[Example]:
+    """To learn from, where what has no answer can be spared; evaluation calls `read_lingoqa` itself."""
+    return read_lingoqa(root, labels, leave_out_unanswered=True)
+
+
 READERS: dict[str, Callable[..., list[Example]]] = {
-    "lingoqa": read_lingoqa,
-    "synthetic": read_lingoqa,
+    "lingoqa": _read_part,
+    "synthetic": _read_part,
     "drivelm": read_drivelm,
     "llava": read_llava,
 }
-"""Each takes a root and options of its own, and gives a list of examples."""
+"""For learning. Each takes a root and options of its own, and gives a list of examples."""
 
 
 def read_examples(format: str, root: str | Path, **options: Any) -> list[Example]:

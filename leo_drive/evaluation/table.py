@@ -26,13 +26,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from leo_drive.clips.image_file import open_archive
 from leo_drive.data.closed import read_value
-from leo_drive.data.example import Example, QuestionAnswer
+from leo_drive.data.example import Example, Picture, QuestionAnswer
 from leo_drive.errors import InputError, one_line
 
 QUESTIONS = "questions.csv"
@@ -113,18 +114,31 @@ def fingerprint(examples: Sequence[Example], pictures: bool = False) -> str:
     """A part's questions with their references and kinds, as a short hash.
 
     Args:
-        pictures: their names too. The same part asks the same, unpacked or in its archive, and of other
-            cameras; but what is learned from it is something else.
+        pictures: these too, see `_picture`: a part asks the same of other cameras, but what is learned from
+            it is something else.
     """
     made = hashlib.blake2s()
     for example in examples:
-        shown = [p.member or p.path.name for p in example.pictures] if pictures else []
-        lines = [[example.example_id, *shown]]
+        shown = [_picture(picture) for picture in example.pictures] if pictures else []
+        lines: list[Sequence[str]] = [[example.example_id, *shown]]
         for qa in example.questions:
             closed = (qa.kind or "", qa.value or "", *(qa.choices or ()))
             lines.append([qa.question_id, qa.question, qa.answer, *closed])
         made.update(json.dumps(lines).encode())
     return made.hexdigest()[:12]
+
+
+def _picture(picture: Picture) -> str:
+    """A picture's own name and its size in bytes, the same in a folder and in an archive.
+
+    The folders before its name are not: an archive may have been packed from further up or down.
+    """
+    if picture.member is not None:
+        entry = open_archive(picture.path).NameToInfo.get(picture.member)
+        size = entry.file_size if entry else None
+    else:
+        size = picture.path.stat().st_size if picture.exists() else None
+    return f"{PurePosixPath(picture.member or picture.path).name} {size}"
 
 
 def subjects_of(table: Path) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -15,6 +17,7 @@ from leo_drive.data.example import Example, QuestionAnswer
 from leo_drive.data.readers import READERS, read_examples
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
+from tests.data.pictures import jpeg, write
 
 ROOT = Path(__file__).parent.parent.parent
 CARD = {
@@ -141,3 +144,37 @@ def test_the_program_that_checks(tmp_path):
     assert done.returncode == 1 and "1 pictures missing" in done.stdout and done.stderr == ""
     done = check("synthetic", "train", tmp_path)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("use, status", [("train", 0), ("evaluate", 1)])
+def test_the_program_that_checks_lists_every_row_that_cannot_be_used(tmp_path, status_of, use, status):
+    parts = {"p": {"use": use}, "damaged": {"root": "damaged"}}
+    card(tmp_path, format="lingoqa", parts=parts)
+    rows = [
+        {
+            "question_id": i,
+            "segment_id": i,
+            "images": ["0.jpg"],
+            "question": "What?",
+            "answer": "" if i < 4 else "A.",
+        }
+        for i in range(9)
+    ]
+    write(tmp_path, {"0.jpg": jpeg(50)})
+    pd.DataFrame(rows).to_parquet(tmp_path / "train.parquet")
+    (tmp_path / "damaged").mkdir()
+    pd.DataFrame([row | {"question": ""} for row in rows]).to_parquet(tmp_path / "damaged/train.parquet")
+
+    def checked(part):
+        words = ("check", tmp_path, part, tmp_path)
+        return status_of(lambda: runpy.run_path(str(ROOT / "datasets/check.py"), run_name="__main__"), *words)
+
+    told, out, err = checked("p")
+    left = f"questions without an answer: {tmp_path}/train.parquet: row"
+    assert told == status and "5 examples, 5 questions" in out and f"left out: 4 {left}" in out and not err
+    assert [f"left out: {left} {i}\n" in out for i in range(5)] == [True] * 4 + [False]
+    told, out, err = checked("damaged")
+    assert told == 2 and len(err.splitlines()) == 1
+    assert [f"train.parquet: row {i}: the question is empty" in out for i in range(10)] == [True] * 9 + [
+        False
+    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from leo_drive.clips.image_file import ImageFolder
 from leo_drive.data.check import check_examples
 from leo_drive.data.example import Example, Picture, QuestionAnswer
+from leo_drive.data.unusable import Unusable
+from leo_drive.errors import InputError
 from tests.data.pictures import jpeg, pack, write
 
 
@@ -91,6 +95,53 @@ def test_archives(tmp_path):
         ],
         "pictures missing": [f"{tmp_path}/good.zip:1.jpg", f"{tmp_path}/none.zip:0.jpg"],
     }
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "reason"),
+    [
+        ((6, 8), 1, "is encrypted"),
+        ((8, 10), 9, r"is packed in a way that Python cannot read \(Deflate64\)"),
+    ],
+)
+def test_an_archive_that_python_cannot_unpack_is_told_once(tmp_path, at, value, reason):
+    archive = tmp_path / "images.zip"
+    pack(archive, {f"{i}.jpg": jpeg(10 * i) for i in range(5)})
+    changed = bytearray(archive.read_bytes())
+    # In every member's own header and in the table of contents.
+    for start, offset in zip((b"PK\3\4", b"PK\1\2"), at, strict=True):
+        for found in re.finditer(start, archive.read_bytes()):
+            changed[found.start() + offset] = value
+    archive.write_bytes(changed)
+    asked = ((QuestionAnswer("q", "What?", "That."),),)
+    examples = [Example(f"e{i}", (Picture(archive, f"{i}.jpg"),), asked) for i in range(5)]
+    for full in (False, True):
+        problems = check_examples(examples, full=full).problems
+        assert list(problems) == ["archives that cannot be read"]
+        (line,) = problems["archives that cannot be read"]
+        assert re.fullmatch(rf"{archive}: {reason}; unpack it where it lies", line)
+    with pytest.raises(InputError, match=f"^{archive}: {reason}"):
+        examples[0].pictures[0].read()
+    # As it says.
+    write(tmp_path, {f"{i}.jpg": jpeg(10 * i) for i in range(5)})
+    assert all(ImageFolder(tmp_path).find(f"{i}.jpg").exists() for i in range(5))
+
+
+def test_what_the_reader_passed_over_is_told_too(examples, tmp_path):
+    left_out = {"questions without an answer": [f"a.json: row {i}" for i in range(4)]}
+    report = check_examples(examples, unusable=Unusable(left_out))
+    assert report.ok and report.lines() == ["7 examples, 7 questions, 8 pictures: nothing missing"]
+    said = "left out: 4 questions without an answer: a.json: row 0, a.json: row 1, a.json: row 2, and 1 more"
+    assert report.left_out_lines() == [said]
+    assert report.whole_list() == [
+        f"left out: questions without an answer: a.json: row {i}" for i in range(4)
+    ]
+    (tmp_path / "0.jpg").unlink()
+    report = check_examples(examples, unusable=Unusable(damaged=["a.json: row 7: question 0 is empty"]))
+    assert not report.ok and report.lines()[1:] == [
+        "1 entries damaged: a.json: row 7: question 0 is empty",
+        f"1 pictures missing: {tmp_path}/0.jpg",
+    ]
 
 
 def test_examples_that_ask_nothing(examples):

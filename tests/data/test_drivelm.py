@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
 from leo_drive.data.drivelm import CAMERAS, read_drivelm
+from leo_drive.data.unusable import gathering_unusable
 from leo_drive.errors import InputError
 from tests.data.pictures import jpeg, pack, shade, write
 
@@ -114,6 +116,10 @@ def test_fewer_cameras_leave_out_what_they_do_not_show(drivelm):
     assert [p.path.parent.name for p in first.pictures] == ["CAM_FRONT_LEFT", "CAM_FRONT"]
     # Question ids stay the same whatever is shown.
     assert [q.question_id for q in first.questions] == ["s1_f1_perception_0", "s1_f1_behavior_0"]
+    path = drivelm / "v1_1_train_nus.json"
+    path.write_text(path.read_text().replace("front", TAG).replace("ego", TAG))
+    with pytest.raises(InputError, match=r"no examples: none of its 8 questions .* \(CAM_FRONT\)"):
+        read_drivelm(drivelm, cameras=["CAM_FRONT"])
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ def test_what_has_a_tag_that_cannot_be_read_is_left_out_and_named(drivelm, tag, 
     with_tag(drivelm, tag)
     left = {qa.question_id for example in read_drivelm(drivelm, tags=tags) for qa in example.questions}
     line = caplog.messages[-1]
-    assert "left out what has a tag that cannot be read" in line and "\n" not in line
+    assert "left out 4 questions with a tag that cannot be read: " in line and "\n" not in line
     assert (
         f"key frame f1: perception 1, '{tag}" in line
         and "prediction 0, '<c1" in line
@@ -180,21 +186,80 @@ def test_other_words_in_brackets_are_no_tags(drivelm):
     assert read_drivelm(with_tag(drivelm, said))[0].questions[1].question == f"What is {said}?"
 
 
+@pytest.mark.parametrize("answer", ["", None, "absent"])
+def test_a_question_without_an_answer_is_left_out_and_named(drivelm, answer, caplog):
+    made = document()
+    pair = made["s1"]["key_frames"]["f2"]["QA"]["behavior"][0]
+    pair["A"] = answer
+    if answer == "absent":
+        pair.pop("A")
+    (drivelm / "v1_1_train_nus.json").write_text(json.dumps(made))
+    for gathered in (False, True):
+        with gathering_unusable() if gathered else nullcontext() as unusable:
+            ids = [qa.question_id for example in read_drivelm(drivelm) for qa in example.questions]
+        assert len(ids) == 7 and "s1_f2_behavior_0" not in ids
+    path, place = drivelm / "v1_1_train_nus.json", "scene s1, key frame f2: behavior 0"
+    # Gathered, it is listed instead.
+    assert caplog.messages == [f"{path}: left out 1 questions without an answer: {place}"]
+    assert unusable.left_out == {"questions without an answer": [f"{path}: {place}"]}
+
+
+@pytest.mark.parametrize("lacking", [5, 8])
+def test_a_file_most_of_whose_questions_have_no_answer_is_refused(drivelm, lacking):
+    made = document()
+    frames = made["s1"]["key_frames"].values()
+    for pair in [qa for frame in frames for stage in frame["QA"].values() for qa in stage][:lacking]:
+        pair["A"] = None
+    (drivelm / "v1_1_train_nus.json").write_text(json.dumps(made))
+    for around in (nullcontext(), gathering_unusable()):
+        with around, pytest.raises(InputError, match=f"{lacking} of 8 questions have no answer") as refused:
+            read_drivelm(drivelm)
+        assert "take the training file" in str(refused.value) and "\n" not in str(refused.value)
+        assert len(refused.value.problems) == lacking
+
+
 def test_what_is_wrong_is_told_together(drivelm):
     made = document()
     one, two = made["s1"]["key_frames"].values()
     one["image_paths"].pop("CAM_BACK")
-    two["QA"]["perception"][0]["A"] = ""
+    two["QA"]["perception"][0]["A"] = 3
     two["QA"]["perception"][1]["Q"] = " "
-    two["QA"]["behavior"][0]["A"] = None
-    (drivelm / "v1_1_train_nus.json").write_text(json.dumps(made))
+    two["QA"]["prediction"][0].pop("Q")
+    made["s1"]["key_frames"] |= {"f3": {"QA": {}}, "f4": frame(2)}
+    made["s2"] = []
+    path = drivelm / "v1_1_train_nus.json"
+    path.write_text(json.dumps(made))
     with pytest.raises(InputError) as refused:
         read_drivelm(drivelm)
     line = str(refused.value)
-    for said in ("f1: image_paths has no CAM_BACK", "f2: perception 0 has no answer", "and 1 more; correct"):
-        assert said in line
-    assert line.count("v1_1_train_nus.json") == 1 and "\n" not in line
-    assert "has no question" in line
+    assert line.count(path.name) == 1 and "\n" not in line and "and 3 more; correct" in line
+    assert sorted(refused.value.problems) == [
+        f"{path}: {problem}"
+        for problem in (
+            "scene s1, key frame f1: image_paths has no CAM_BACK; it has "
+            + ", ".join(c for c in reversed(CAMERAS) if c != "CAM_BACK"),
+            "scene s1, key frame f2: perception 0: not DriveLM's layout: A: Input should be a valid string",
+            "scene s1, key frame f2: perception 1 has no question (Q)",
+            "scene s1, key frame f2: prediction 0: not DriveLM's layout: Q: Field required",
+            "scene s1, key frame f3: not DriveLM's layout: image_paths: Field required",
+            "scene s2: not DriveLM's layout: Input should be a valid dictionary or instance of _Scene",
+        )
+    ]
+    # A check goes on with the rest.
+    with gathering_unusable() as unusable:
+        assert [example.example_id for example in read_drivelm(drivelm)] == ["s1_f2", "s1_f4"]
+    assert tuple(unusable.damaged) == refused.value.problems
+
+
+@pytest.mark.parametrize("place", ["data/nuscenes/samples", "/home/u/nuscenes/samples"])
+def test_a_picture_that_is_nowhere_has_the_name_that_the_file_gives_it(drivelm, place):
+    path = drivelm / "v1_1_train_nus.json"
+    path.write_text(path.read_text().replace("../nuscenes/samples", place))
+    write(drivelm / "nuscenes", IMAGES)
+    picture = read_drivelm(drivelm, cameras=["CAM_FRONT"])[0].pictures[0]
+    folder, name = drivelm / "nuscenes", f"{place}/CAM_FRONT/1.jpg"
+    places = f" (looked for in {folder} and {folder}/samples)" if place.startswith("data") else ""
+    assert picture.name == name + places and not picture.exists()
 
 
 @pytest.mark.parametrize(
@@ -223,9 +288,8 @@ def broken(change):
     [
         ("{", "not JSON: EOF while parsing"),
         ("[]", "not DriveLM's layout"),
-        (broken(lambda f: f.pop("QA")), "s1.key_frames.f2.QA: Field required"),
-        (broken(lambda f: f["QA"]["perception"][0].update(A="")), "key frame f2: perception 0 has no answer"),
-        (broken(lambda f: f["QA"]["behavior"][0].pop("A")), "key frame f2: behavior 0 has no answer"),
+        ("{}", "v1_1_train_nus.json: no examples: it has no questions"),
+        (broken(lambda f: f.pop("QA")), "key frame f2: not DriveLM's layout: QA: Field required"),
         (broken(lambda f: f["QA"]["behavior"][0].update(Q=" ")), "key frame f2: behavior 0 has no question"),
         (broken(lambda f: f["image_paths"].pop("CAM_BACK")), "key frame f2: image_paths has no CAM_BACK"),
     ],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
 
 from leo_drive.data.lingoqa import read_lingoqa, read_part
+from leo_drive.data.readers import read_examples
 from leo_drive.data.synthetic import write_dataset
+from leo_drive.data.unusable import gathering_unusable
 from leo_drive.errors import InputError
 from tests.data.pictures import jpeg, pack, shade, write
 
@@ -82,10 +85,50 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path, change, message):
     assert str(part / "train.parquet") in str(refused.value)
 
 
-def test_numbers_for_text_are_refused(tmp_path):
-    rows = [{**row, "question_id": i} for i, row in enumerate(ROWS)]
-    with pytest.raises(InputError, match="row 0: question_id is no text; found 0"):
-        read_part(table(tmp_path / "part", rows))
+@pytest.mark.parametrize("ids", [int, float])
+def test_ids_that_are_whole_numbers_are_their_text(tmp_path, ids):
+    rows = [{**row, "question_id": ids(i), "segment_id": ids(i // 2)} for i, row in enumerate(ROWS)]
+    part = table(tmp_path / "part", rows)
+    table(part, [kind | {"question_id": ids(i)} for i, kind in enumerate(KINDS)], "train_kinds.parquet")
+    first, second = read_part(part)
+    assert (first.segment_id, second.segment_id) == ("0", "1")
+    assert [(qa.question_id, qa.kind) for qa in second.questions] == [("2", "cyclist"), ("3", "cyclist")]
+
+
+@pytest.mark.parametrize("field, value", [("question_id", 1.5), ("segment_id", True), ("question", 3)])
+def test_numbers_for_text_are_refused(tmp_path, field, value):
+    part = table(tmp_path / "part", [{**row, field: value} for row in ROWS])
+    with pytest.raises(InputError, match=f"row 0: {field} is no text; found {value}"):
+        read_part(part)
+
+
+@pytest.mark.parametrize("answer", ["", " ", None])
+def test_a_row_without_an_answer_is_left_out_and_named_where_one_learns(tmp_path, answer, caplog):
+    part = table(tmp_path / "part", [*ROWS[:3], {**ROWS[3], "answer": answer}])
+    path = part / "train.parquet"
+    for gathered in (False, True):
+        with gathering_unusable() if gathered else nullcontext() as unusable:
+            examples = read_examples("lingoqa", part)
+        assert [qa.question_id for example in examples for qa in example.questions] == [
+            "aa-0",
+            "aa-1",
+            "bb-0",
+        ]
+    # Gathered, it is listed instead.
+    assert caplog.messages == [f"{path}: left out 1 questions without an answer: row 3"]
+    assert unusable.left_out == {"questions without an answer": [f"{path}: row 3"]}
+    # What measures with a part needs it whole.
+    for read in (read_part, read_lingoqa):
+        with pytest.raises(InputError, match="row 3: the"):
+            read(part)
+
+
+@pytest.mark.parametrize("lacking", [3, 4])
+def test_a_table_most_of_whose_rows_have_no_answer_is_refused(tmp_path, lacking):
+    part = table(tmp_path / "part", [{**row, "answer": ""} for row in ROWS[:lacking]] + ROWS[lacking:])
+    with pytest.raises(InputError, match=rf"{lacking} of 4 rows have no answer \(row 0, row 1, row 2") as no:
+        read_examples("lingoqa", part)
+    assert len(no.value.problems) == lacking and "\n" not in str(no.value)
 
 
 def test_missing_columns_are_named(tmp_path):
@@ -102,6 +145,21 @@ def test_rows_that_are_wrong_are_listed_together(tmp_path):
         "row 1: the answer is empty; row 2: there is no answer; row 4: the answer is empty; "
         "and 1 more rows are wrong"
     )
+    assert [problem.split(": ")[1] for problem in error.value.problems] == [
+        "row 1",
+        "row 2",
+        "row 4",
+        "row 5",
+    ]
+    # Of a row everything, and a check goes on with the others.
+    damaged = [ROWS[0], {**ROWS[1], "question": "", "answer": ""}, {**ROWS[2], "images": []}]
+    with gathering_unusable() as unusable:
+        assert len(read_part(table(tmp_path / "part", damaged))) == 1
+    said = [
+        "row 1: the question is empty, the answer is empty",
+        "row 2: images is no list of paths; found array",
+    ]
+    assert [s in d for s, d in zip(said, unusable.damaged, strict=True)] == [True, True]
 
 
 def test_a_table_that_is_none(tmp_path):
@@ -176,8 +234,10 @@ def test_a_table_of_kinds_without_a_column(tmp_path, lost):
 
 def test_a_table_of_kinds_that_has_a_question_twice(tmp_path):
     part = table(tmp_path / "part")
-    table(part, [*KINDS, {**KINDS[1], "value": "no"}], "train_kinds.parquet")
-    with pytest.raises(InputError, match=r"train_kinds\.parquet: has question aa-1 more than once; keep one"):
+    table(part, [*KINDS, {**KINDS[1], "value": "no"}, *KINDS[2:]], "train_kinds.parquet")
+    with pytest.raises(
+        InputError, match=r"train_kinds\.parquet: has question aa-1, bb-0, bb-1 more than once; keep one"
+    ):
         read_part(part)
 
 
@@ -200,7 +260,7 @@ def test_a_table_of_kinds_with_something_else_in_it(tmp_path, field, value, reas
     table(part, rows, "train_kinds.parquet")
     with pytest.raises(InputError, match=rf"train_kinds\.parquet: row 0: {re.escape(reason)}") as no:
         read_part(part)
-    assert "\n" not in str(no.value)
+    assert "\n" not in str(no.value) and len(no.value.problems) >= 1
 
 
 def test_camvid(shared):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from leo_drive.data.llava import DESCRIBE, read_llava
+from leo_drive.data.unusable import gathering_unusable
 from leo_drive.errors import InputError
 from leo_drive.model.processor import frame_lines
 from tests.data.pictures import jpeg, pack, shade, write
@@ -35,13 +37,14 @@ IMAGES = {"a/7.jpg": jpeg(70), "8.jpg": jpeg(80), "9.jpg": jpeg(90)}
 
 
 def save(folder, rows=ROWS, name="chat.json"):
-    text = "\n\n".join(map(json.dumps, rows)) if name.endswith("l") else json.dumps(rows)
+    lines = name in ("chat.jsonl", "lines.json")
+    text = "\n\n".join(map(json.dumps, rows)) if lines else json.dumps(rows)
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(text)
     return folder
 
 
-@pytest.mark.parametrize("name", ["chat.json", "chat.jsonl"])
+@pytest.mark.parametrize("name", ["chat.json", "chat.jsonl", "lines.json", "list.jsonl"])
 @pytest.mark.parametrize("where", ["root", "images", "images.zip", "zip named", "folder named"])
 def test_rows(tmp_path, name, where):
     root, options = save(tmp_path / "llava", name=name), {}
@@ -90,8 +93,11 @@ def test_an_image_that_is_missing_is_named_where_the_images_are(tmp_path):
     root = save(tmp_path / "llava")
     write(root / "images", {"8.jpg": jpeg(80)})
     (picture,) = read_llava(root)[0].pictures
-    with pytest.raises(InputError, match=r"llava/images/a/7\.jpg: no such image"):
+    where = re.escape(f"a/7.jpg (looked for in {root} and {root}/images): no such image")
+    with pytest.raises(InputError, match=f"^{where}$"):
         picture.read()
+    write(root, {"a/7.jpg": jpeg(70)})
+    assert picture.exists()
 
 
 def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
@@ -109,7 +115,14 @@ def test_what_nobody_asked_or_answered_is_left_out(tmp_path):
         ),
         ({"conversations": turns("<image> What?", "A tram.")}, "1 <image> in the questions but 0 images"),
         (
-            {"images": ["7.jpg", "8.jpg"], "conversations": turns("<image> What?", "A tram.")},
+            {"images": ["7.jpg", "8.jpg"], "conversations": turns("What? <image>", "A tram.")},
+            "1 <image> in the",
+        ),
+        (
+            {
+                "images": ["7.jpg", "8.jpg"],
+                "conversations": turns("Hello?", "Hi.", "<image>\nWhat?", "A tram."),
+            },
             "1 <image> in the",
         ),
         (
@@ -154,6 +167,7 @@ def test_a_text_may_be_about_the_word_itself(tmp_path):
         (["Which is darker? <image> <image>"], ["Which is darker?"], False),
         (["<image><image>Which is darker?"], ["Which is darker?"], False),
         (["Which is darker?", "Why?"], ["Which is darker?", "Why?"], False),
+        (["<image>\nWhich is darker?", "Why?"], ["Which is darker?", "Why?"], False),
         (["<image> <image>"], [DESCRIBE], False),
     ],
 )
@@ -183,6 +197,20 @@ def test_of_one_picture(tmp_path, asked, said, names):
     assert [picture.path.name for picture in example.pictures] == ["8.jpg"]
 
 
+@pytest.mark.parametrize(
+    "speakers", [("Human", "GPT"), ("USER", "ASSISTANT"), ("user", "Assistant"), ("HUMAN", "gpt")]
+)
+def test_speakers_are_written_in_several_ways(tmp_path, speakers):
+    said = [{"from": "System", "value": "Be brief."}, *turns("<image>\nWhat?", "A bus.")]
+    chat = [
+        turn | {"from": dict(zip(("human", "gpt"), speakers, strict=True)).get(turn["from"], "System")}
+        for turn in said
+    ]
+    (example,) = read_llava(save(tmp_path, [{"images": "8.jpg", "conversations": chat}]))
+    assert [(qa.question, qa.answer) for qa in example.questions] == [("What?", "A bus.")]
+    assert example.system == "Be brief." and [picture.path.name for picture in example.pictures] == ["8.jpg"]
+
+
 @pytest.mark.parametrize("absent", [None, "", []])
 def test_a_field_for_images_may_be_empty(tmp_path, absent):
     rows = [
@@ -204,16 +232,35 @@ def test_rows_of_videos_are_counted(tmp_path):
     message = str(refused.value)
     assert "6 rows are of videos (row 1, row 2, row 3, and 3 more); take them out" in message
     assert "row 7 (id x): answer 0 is empty" in message and "\n" not in message
+    assert len(refused.value.problems) == 7
     assert len(read_llava(save(tmp_path, [spoken]))) == 1
 
 
-def test_of_many_wrong_rows_the_first_are_named_and_all_counted(tmp_path):
+@pytest.mark.parametrize("name", ["chat.json", "chat.jsonl"])
+def test_of_many_wrong_rows_the_first_are_named_and_all_listed(tmp_path, name):
     rows = [{"id": f"x{i}", "conversations": turns("Hello?", "")} for i in range(5)]
+    root = save(tmp_path, [ROWS[2], *rows, {"id": 7}, ROWS[2], {"conversations": [{"value": 1}]}], name)
+    lines = [f"row {i} (id x{i - 1}): answer 0 is empty" for i in range(1, 6)]
+    for number, said in (
+        (6, "conversations: Field"),
+        (8, "conversations.0.from: Field required, conversations.0.value"),
+    ):
+        # In lines, two of which stand apart.
+        place = f"line {2 * number + 1}" if name.endswith("l") else f"row {number}"
+        lines.append(f"{place}: not LLaVA's layout: {said}")
+    if name.endswith("l"):
+        (root / name).write_text((root / name).read_text() + "\n{oops\n")
+        lines.append("line 18: not JSON: key must be a string at column 2")
     with pytest.raises(InputError) as refused:
-        read_llava(save(tmp_path, [ROWS[2], *rows]))
-    message = str(refused.value)
-    assert all(f"row {i} (id x{i - 1}): answer 0 is empty" in message for i in (1, 2, 3))
-    assert message.endswith("; and 2 more rows are wrong")
+        read_llava(root)
+    message, problems = str(refused.value), refused.value.problems
+    assert all(line in message for line in lines[:3]) and message.count(str(root)) == 1
+    assert message.endswith(f"; and {len(lines) - 3} more rows are wrong")
+    assert [found.startswith(f"{root / name}: {line}") for found, line in zip(problems, lines, strict=True)]
+    # A check goes on with the others.
+    with gathering_unusable() as unusable:
+        assert len(read_llava(root)) == 2
+    assert tuple(unusable.damaged) == problems
 
 
 @pytest.mark.parametrize(
@@ -224,8 +271,16 @@ def test_of_many_wrong_rows_the_first_are_named_and_all_counted(tmp_path):
             '[{"id": 1,\n "conversations": oops}]',
             "chat.json: not JSON: expected value at line 2",
         ),
-        ("chat.json", '{"id": 1}', "chat.json: not LLaVA's layout"),
-        ("chat.json", '[{"id": 1}]', "chat.json: not LLaVA's layout: 0.conversations: Field required"),
+        (
+            "chat.json",
+            '{"data":\n[{"id": 1}]}',
+            "chat.json: not LLaVA's layout: Input should be a valid array",
+        ),
+        ("chat.json", '{"id": 1}', "chat.json: line 1: not LLaVA's layout: conversations: Field required"),
+        ("chat.json", '[{"id": 1}]', "chat.json: row 0: not LLaVA's layout: conversations: Field required"),
+        ("chat.json", "[]", "chat.json: no examples: it has no rows"),
+        ("chat.json", "", "chat.json: no examples: it has no rows"),
+        ("chat.jsonl", "\n\n", "chat.jsonl: no examples: it has no rows"),
         ("chat.jsonl", '{"conversations": []', "chat.jsonl: line 1: not JSON"),
         (
             "chat.jsonl",

@@ -142,6 +142,24 @@ def test_a_folder_finds_files_first_then_the_archive(tmp_path):
     assert folder.find("images/train/2.jpg") == Picture(tmp_path / "images.zip", "images/train/2.jpg")
 
 
+@pytest.mark.parametrize(
+    "named, looked_for",
+    [
+        ("scenery/images/train/0.jpg", " (looked for in {0} and {0}/images)"),
+        ("train/0.jpg", " (looked for in {0} and {0}/images)"),
+        ("/home/u/0.jpg", ""),
+    ],
+)
+def test_a_picture_that_is_nowhere_has_its_own_name(tmp_path, named, looked_for):
+    write(tmp_path, {"images/train/1.jpg": jpeg(50)})
+    gone = ImageFolder(tmp_path).find(named)
+    assert not gone.exists() and gone.name == named + looked_for.format(tmp_path)
+    for read in (gone.read, gone.size):
+        with pytest.raises(InputError, match="no such image") as refused:
+            read()
+        assert str(refused.value).startswith(gone.name)
+
+
 FRAMES = [f"{segment}/{i}.jpg" for segment in ("aa", "bb") for i in range(2)]
 
 

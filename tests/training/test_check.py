@@ -1,8 +1,10 @@
 """--check: everything that is wrong is found before a step is taken, and what training would take is told."""
 
+import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -99,6 +101,39 @@ def test_one_source_that_is_wrong_hides_nothing_of_the_others(recipe_file, capsy
     with pytest.raises(InputError, match=r"10 pictures missing.*; model mano: neither"):
         data = [{"root": str(broken), "frames": 5, "share": [0, 0.4]}]
         check_recipe(read_recipe(recipe_file(data=data, model="mano")))
+
+
+def test_rows_that_are_damaged_or_left_out_are_listed_and_hide_no_pictures(recipe_file, capsys, tmp_path):
+    turns = [{"from": "human", "value": "<image>\nStop?"}, {"from": "gpt", "value": "Yes."}]
+    asked = [{"id": i, "image": f"{i}.jpg", "conversations": turns} for i in range(3)]
+    empty = [asked[0] | {"id": i, "conversations": [turns[0], turns[1] | {"value": ""}]} for i in range(21)]
+    Image.new("RGB", (90, 60)).save(tmp_path / "0.jpg")
+    Image.new("RGB", (90, 60)).save(tmp_path / "1.jpg")
+    chat, table = tmp_path / "chat.json", tmp_path / "part" / "train.parquet"
+    chat.write_text(json.dumps([*asked, *empty]))
+    row = {"segment_id": 0, "images": ["../0.jpg"], "question": "Stop?"}
+    table.parent.mkdir()
+    pd.DataFrame([row | {"question_id": i, "answer": "Yes." * (i > 0)} for i in range(3)]).to_parquet(table)
+    data = [{"root": str(chat), "format": "llava"}, {"root": str(table.parent)}]
+    options = {"dense_weight": 0, "train": ["projectors"]}
+    with pytest.raises(InputError) as error:
+        check_recipe(read_recipe(recipe_file(data=data, **options)))
+    told, shown = str(error.value), " ".join(capsys.readouterr().out.split())
+    assert "21 entries damaged: " in told and f"1 pictures missing: {tmp_path}/2.jpg" in told
+    assert "without an answer" not in told and "\n" not in told
+    left = f"questions without an answer: {table}: row 0"
+    assert (tmp_path / "run" / "check.txt").read_text().splitlines() == [
+        *(f"entries damaged: {chat}: row {i + 3} (id {i}): answer 0 is empty" for i in range(21)),
+        f"pictures missing: {tmp_path}/2.jpg",
+        f"left out: {left}",
+    ]
+    assert f"left out: 1 {left}" in shown and "row 22 (id 19)" in shown and "and 3 more" in shown
+    # Nothing but what is left out stops no training; nothing but what is damaged has no pictures.
+    assert f"left out: 1 {left}" in checked(recipe_file(data=data[1:], **options), capsys)
+    chat.write_text(json.dumps(empty[:4]))
+    with pytest.raises(InputError, match=r"row 0 \(id 0\): .*and 1 more rows are wrong"):
+        check_recipe(read_recipe(recipe_file(data=data[:1], **options)))
+    assert "row 3 (id 3): answer 0 is empty" in capsys.readouterr().out
 
 
 def test_the_time_of_validations_is_counted(recipe_file, capsys, drives, monkeypatch):

@@ -106,7 +106,7 @@ def test_the_same_questions_of_another_picture_are_other_data(recipe_file, llava
     train(read_recipe(path))
     chat = tmp_path / "llava/chat.json"
     chat.write_text(chat.read_text().replace('"0.jpg"', '"1.jpg"'))
-    with pytest.raises(InputError, match="began with something else as data than is there now"):
+    with pytest.raises(InputError, match="began with something else as training data than is there now"):
         train(read_recipe(path))
 
 

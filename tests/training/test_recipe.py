@@ -70,6 +70,7 @@ def test_single_frames_are_asked_nothing_that_takes_several():
         ({"data": [{"root": "x", "share": [0.5, 0.5]}]}, "share: from and to"),
         ({"data": [{"root": "x", "weight": float("inf")}]}, "weight"),
         ({"eval_steps": 3, "save_steps": 4}, "save_steps 4 is no multiple of eval_steps 3"),
+        ({"output": ""}, "output: is empty"),
         ({"augmentation": {"jpeg": [90, 70]}}, "jpeg"),
         ({"augmentation": {"mirrors": 0.5}}, "augmentation.mirrors: unknown; did you mean mirror?"),
         ({"lora": {"rnk": 4}}, "lora.rnk: unknown; did you mean rank?"),

@@ -23,7 +23,7 @@ from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import tiny_leo
 from tests.training.conftest import losses
 from training.recipe import read_recipe
-from training.run_folder import has_begun, last_whole_checkpoint
+from training.run_folder import BEGUN_WITH, has_begun, last_whole_checkpoint
 from training.sources import read_source
 from training.train import train
 from training.trainer import LeoTrainer, TrainingModel
@@ -137,9 +137,9 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file, drives):
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
     train(read_recipe(recipe_file(tmp_path / "parts", micro_batch_size=1, **options)))
     path = recipe_file(tmp_path / "two", **options)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "training.train", str(path)]
+    # Not by `accelerate launch --cpu`, which starts one process whatever number it is told.
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command += ["-m", "training.train", str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -242,7 +242,7 @@ def test_two_runs_in_one_folder_are_kept_apart(tmp_path, recipe_file):
     assert train(recipe).is_dir()
 
 
-@pytest.mark.parametrize("changed", ["model", "data"])
+@pytest.mark.parametrize("changed", ["model", "training data"])
 def test_another_model_or_other_data_is_not_gone_on_with(tmp_path, recipe_file, drives, tiny, changed):
     folders = {"model": tmp_path / "model", "data": tmp_path / "data"}
     shutil.copytree(tiny, folders["model"])
@@ -257,6 +257,30 @@ def test_another_model_or_other_data_is_not_gone_on_with(tmp_path, recipe_file, 
         table = folders["data"] / "train.parquet"
         pd.read_parquet(table).iloc[9:].to_parquet(table)
     with pytest.raises(InputError, match=f"began with something else as {changed} than is there now"):
+        train(read_recipe(path))
+
+
+def test_data_that_was_unpacked_meanwhile_is_gone_on_with(tmp_path, recipe_file, drives):
+    data = shutil.copytree(drives, tmp_path / "data")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "data/images")
+    images = (data / "images").rename(tmp_path / "unpacked")
+    shutil.move(packed, data / "images.zip")
+    path = recipe_file(data=[{"root": str(data), "frames": 1}], steps=2)
+    finished = train(read_recipe(path))
+    (data / "images.zip").unlink()
+    images.rename(data / "images")
+    assert train(read_recipe(path)) == finished
+    for picture in (data / "images").rglob("*.jpg"):
+        picture.write_bytes(picture.read_bytes() + b"other")
+    with pytest.raises(InputError, match="began with something else as training data than is there now"):
+        train(read_recipe(path))
+    # As an earlier version wrote it, whose fingerprints told unpacked data from packed.
+    begun = tmp_path / "run" / BEGUN_WITH
+    model = json.loads(begun.read_text())["model"]
+    begun.write_text(json.dumps({"model": model, "data": "0", "validation": ""}))
+    assert train(read_recipe(path)) == finished
+    begun.write_text("1")
+    with pytest.raises(InputError, match=r"begun_with\.json: damaged"):
         train(read_recipe(path))
 
 
