@@ -8,12 +8,19 @@ from typing import Any
 
 from transformers import PreTrainedConfig, SamVisionConfig
 
+from leo_drive.building.configurations import (
+    configuration,
+    internvit_configuration,
+    internvl_configuration,
+    language_configuration,
+)
+from leo_drive.building.segment_anything import doubts_about, prefix_of, segment_anything_config
 from leo_drive.building.sources import Source
 from leo_drive.building.weights import Weights
 from leo_drive.errors import InputError
-from leo_drive.model.checkpoints.branches import internvit_branch, sam_branch, segment_anything_config
+from leo_drive.model.checkpoints.branches import internvit_branch, sam_branch
 from leo_drive.model.checkpoints.internvl import chat_template, internvl_branch
-from leo_drive.model.checkpoints.language import INTERNLM2, architecture, language_config, own_fields
+from leo_drive.model.checkpoints.language import INTERNLM2, architecture, own_fields
 from leo_drive.model.checkpoints.names import (
     INTERNLM2_NAMES,
     INTERNVIT_NAMES,
@@ -25,7 +32,6 @@ from leo_drive.model.checkpoints.reference import (
     REFERENCE_PARTS,
     fields_of,
     guessed_image_token,
-    read_json,
     reference_config,
 )
 from leo_drive.model.config import BranchConfig, LeoConfig
@@ -33,6 +39,8 @@ from leo_drive.model.processor import CHAT_TEMPLATE
 
 # LEO's unshuffle of the SAM branch: 64x64 patches become 16x16 tokens, as many as InternViT's.
 _SAM_UNSHUFFLE = 4
+# By this weight transformers' SAM is told from segment-anything's.
+_TRANSFORMERS_PATCHES = "patch_embed.projection.weight"
 _FIRST, _SECOND, _LANGUAGE = "branches.0.encoder.", "branches.1.encoder.", "language_model."
 
 
@@ -47,6 +55,7 @@ class Part:
         source: the checkpoint.
         internlm2: it is an InternLM2, whose `wqkv` is three of our weights.
         rest_unused: the checkpoint holds more than LEO takes (SAM's mask decoder).
+        described: a config.json tells the shapes; where there is none, other weights of the file did.
     """
 
     ours: str
@@ -55,6 +64,7 @@ class Part:
     source: Source
     internlm2: bool = False
     rest_unused: bool = False
+    described: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Blueprint:
         tokenizer: the source whose tokenizer it takes.
         image_token: of a source without tokenizer.
         chat_template: Jinja, in which the language model was trained.
+        doubts: lines for the user, about what is unusual and may be meant so.
     """
 
     config: LeoConfig
@@ -74,6 +85,7 @@ class Blueprint:
     tokenizer: Source
     chat_template: str = CHAT_TEMPLATE
     image_token: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def sources(self) -> list[Source]:
@@ -86,23 +98,22 @@ def from_internvl(internvl: Source, sam: Source) -> Blueprint:
     Raises:
         InputError: a configuration that is missing, another model's, or of a kind that answers otherwise.
     """
-    config, what = _configuration(internvl)
+    config, what = configuration(internvl)
     with fields_of(what, "an InternVL config.json"):
+        config = internvl_configuration(config)
         first = internvl_branch(config, what)
         llm = config["llm_config"]
-        language = language_config(llm, what)
+        language = language_configuration(llm, what)
         template, image_token = chat_template(config, what), guessed_image_token(config)
-    second, sam_part = _sam(sam)
+    second, sam_part, doubts = _sam(sam)
     parts = (
         Part(_FIRST, ("vision_model.",), INTERNVIT_NAMES, internvl),
         Part("projectors.0.", ("mlp1.",), (), internvl),
         _language_part(internvl, "language_model.", llm, what),
         sam_part,
     )
-    leo = _leo_config(
-        (internvl, sam), language, first, second, use_thumbnail=config.get("use_thumbnail", True)
-    )
-    return Blueprint(leo, parts, internvl, template, image_token)
+    leo = _leo_config((internvl, sam), language, first, second, use_thumbnail=config["use_thumbnail"])
+    return Blueprint(leo, parts, internvl, template, image_token, doubts)
 
 
 def from_parts(internvit: Source, sam: Source, llm: Source) -> Blueprint:
@@ -111,22 +122,23 @@ def from_parts(internvit: Source, sam: Source, llm: Source) -> Blueprint:
     Raises:
         InputError: as `from_internvl`.
     """
-    vit, vit_what = _configuration(internvit)
-    text, text_what = _configuration(llm)
+    vit, vit_what = configuration(internvit)
+    text, text_what = configuration(llm)
     if (named := vit.get("architectures")) != ["InternVisionModel"]:
         raise InputError(f"{vit_what}: its architecture is {named}, not InternVisionModel")
     with fields_of(vit_what, "an InternViT config.json"):
+        vit = internvit_configuration(vit)
         first = internvit_branch(vit, vit["image_size"], 0.5, vit_what)
     with fields_of(text_what, "a language model's config.json"):
-        language = language_config(text, text_what)
-    second, sam_part = _sam(sam)
+        language = language_configuration(text, text_what)
+    second, sam_part, doubts = _sam(sam)
     parts = (
         Part(_FIRST, ("vision_model.", ""), INTERNVIT_NAMES, internvit),
         _language_part(llm, "", text, text_what),
         sam_part,
     )
     leo = _leo_config((internvit, sam), language, first, second)
-    return Blueprint(leo, parts, llm, image_token=language.vocab_size - 1)
+    return Blueprint(leo, parts, llm, image_token=language.vocab_size - 1, doubts=doubts)
 
 
 def from_reference_folder(reference: Source) -> Blueprint:
@@ -135,7 +147,9 @@ def from_reference_folder(reference: Source) -> Blueprint:
     Raises:
         InputError: its configuration is missing or is not LEO's.
     """
-    config, what = _configuration(reference)
+    config, what = configuration(reference)
+    with fields_of(what, "a LEO config.json"):
+        config = internvl_configuration(config)
     leo = reference_config(config, what)
     parts = tuple(
         Part(ours, (f"{theirs}.",), renaming, reference)
@@ -155,7 +169,7 @@ def _leo_config(
 ) -> LeoConfig:
     if first.tokens != second.tokens:
         raise InputError(
-            f"{encoders[0].path}, {encoders[1].path}: InternViT gives {first.tokens} tokens a tile "
+            f"{encoders[0]}, {encoders[1]}: InternViT gives {first.tokens} tokens a tile "
             f"({first.grid}x{first.grid} patches, unshuffle "
             f"{first.unshuffle}), SAM {second.tokens} ({second.grid}x{second.grid}, unshuffle "
             f"{second.unshuffle}); LEO interleaves them and needs as many of each"
@@ -168,23 +182,33 @@ def _language_part(source: Source, prefix: str, llm: Mapping[str, Any], what: st
     return Part(_LANGUAGE, (prefix,), INTERNLM2_NAMES if internlm2 else (), source, internlm2)
 
 
-def _sam(source: Source) -> tuple[BranchConfig, Part]:
-    """From a folder with transformers' configuration, or a segment-anything file, whose weights tell."""
-    if not (source.path / "config.json").is_file():
+def _sam(source: Source) -> tuple[BranchConfig, Part, tuple[str, ...]]:
+    """From transformers' folder, or its file beside a config.json, or segment-anything's file alone."""
+    folder = source.path
+    if not (folder / "config.json").is_file():
         weights = Weights(source.path)
-        prefixes = ("image_encoder.", "")
-        prefix = next(p for p in prefixes if p + "pos_embed" in weights or not p)
-        fields = segment_anything_config(weights.shapes(prefix), str(source.path))
-        part = Part(_SECOND, prefixes, SEGMENT_ANYTHING_NAMES, source, rest_unused=True)
-        return _sam_branch(fields, str(source.path)), part
-    config, what = _configuration(source)
+        if not any(name.endswith(_TRANSFORMERS_PATCHES) for name in weights):
+            return _segment_anything(source, weights)
+        folder = source.path.parent
+        if not source.path.is_file() or not (folder / "config.json").is_file():
+            raise InputError(
+                f"{source}: a SAM of transformers without its config.json; get that too, and name its folder"
+            )
+    config, what = configuration(source, folder)
     if (described := config.get("model_type")) not in ("sam", "sam_vision_model"):
         raise InputError(f"{what}: describes {described!r}, not a SAM ('sam')")
     part = Part(_SECOND, ("vision_encoder.", ""), SAM_NAMES, source, rest_unused=True)
     with fields_of(what, "a SAM config.json"):
         # What a configuration leaves out has transformers' default.
         vision = SamVisionConfig(**own_fields(SamVisionConfig, config.get("vision_config", config)))
-        return _sam_branch(vision.to_dict(), what), part
+        return _sam_branch(vision.to_dict(), what), part, ()
+
+
+def _segment_anything(source: Source, weights: Weights) -> tuple[BranchConfig, Part, tuple[str, ...]]:
+    prefix = prefix_of(weights)
+    fields = segment_anything_config(weights.shapes(prefix), str(source), prefix)
+    part = Part(_SECOND, (prefix,), SEGMENT_ANYTHING_NAMES, source, rest_unused=True, described=False)
+    return _sam_branch(fields, str(source)), part, doubts_about(fields, str(source))
 
 
 def _sam_branch(fields: Mapping[str, Any], what: str) -> BranchConfig:
@@ -194,13 +218,3 @@ def _sam_branch(fields: Mapping[str, Any], what: str) -> BranchConfig:
             f"{what}: {grid}x{grid} patches do not divide by LEO's unshuffle of {_SAM_UNSHUFFLE}"
         )
     return sam_branch(fields, _SAM_UNSHUFFLE, what)
-
-
-def _configuration(source: Source) -> tuple[dict[str, Any], str]:
-    """A folder's config.json, and its name for messages."""
-    path = source.path / "config.json"
-    if not source.path.is_dir() or not path.is_file():
-        raise InputError(
-            f"{source.path}: no config.json; {source.option} needs the whole folder of the checkpoint"
-        )
-    return read_json(path), str(path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -14,13 +13,19 @@ from leo_drive.building.blueprint import Blueprint, from_internvl, from_parts, f
 from leo_drive.building.card import card
 from leo_drive.building.plan import Plan, make_plan
 from leo_drive.building.presets import PRESETS
-from leo_drive.building.sources import CONFIGURATION, EVERYTHING, Source, download_size, fetch, is_local
+from leo_drive.building.sources import (
+    CONFIGURATION,
+    Found,
+    Source,
+    download_size,
+    fetch,
+    find,
+    is_local,
+)
 from leo_drive.building.tokenizer import has_tokenizer, read_tokenizer
-from leo_drive.building.writing import SHARD_BYTES, write_weights
+from leo_drive.building.writing import write_weights
 from leo_drive.errors import InputError
 from leo_drive.model import LeoProcessor
-
-logger = logging.getLogger(__name__)
 
 _DEFAULT_SAM = PRESETS["leo-8b"].sam
 _MAKERS: dict[tuple[str, ...], Callable[..., Blueprint]] = {
@@ -48,6 +53,10 @@ class Choice:
 
     def by_option(self) -> dict[str, str]:
         """Option -> name, the preset's filled in; the options are those of one way to build."""
+        for field in fields(self):
+            if getattr(self, field.name) == "" and field.name != "preset":
+                option = field.name.replace("_", "-")
+                raise InputError(f"--{option}: the path is empty; is a shell variable not set?")
         internvl, sam = self.internvl, self.sam
         if self.preset is not None:
             if self.preset not in PRESETS:
@@ -75,12 +84,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A build that was checked as far as headers tell; nothing is written yet."""
+    """A build that was checked as far as headers tell; nothing is written yet.
+
+    Attributes:
+        tokenizer: where it comes from; without one the model has no processor.
+        warnings: lines for the user, to be shown when nothing stands in the build's way.
+    """
 
     blueprint: Blueprint
     plan: Plan
     processor: LeoProcessor | None
     tokenizer: Source | None
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -88,7 +103,7 @@ def prepare(
     dtype: torch.dtype | None = None,
     downloading: Callable[[int], None] = lambda total: None,
 ) -> Prepared:
-    """Fetch the sources and check them: configurations first, then every weight's name and shape.
+    """Find the sources, fetch and check them: configurations first, then every weight's name and shape.
 
     Args:
         dtype: of the new model; the language model's own by default.
@@ -99,32 +114,39 @@ def prepare(
         LeoDriveError: the hub cannot be reached.
     """
     names = choice.by_option()
-    for name in names.values():
-        is_local(name)  # a wrong path should not wait for a download of the others
-    blueprint = _blueprint(names, CONFIGURATION)
-    tokenizer_from = _tokenizer_source(choice, blueprint)
-    if total := download_size(list(names.values())):
+    for name in (*names.values(), *([choice.tokenizer] if choice.tokenizer else [])):
+        is_local(name)  # a wrong path should not wait for the hub to be asked about the others
+    found = {option: find(name, f"--{option}") for option, name in names.items()}
+    if total := download_size(found.values()):
         downloading(total)
-    blueprint = _blueprint(names, EVERYTHING)
+    blueprint = _blueprint(found, weights=False)
+    tokenizer_from = _tokenizer_source(choice, blueprint)
+    blueprint = _blueprint(found, weights=True)
+    warnings = list(blueprint.doubts)
     if tokenizer_from:
         blueprint = replace(blueprint, tokenizer=tokenizer_from)
+    else:
+        warnings.append(
+            f"{blueprint.tokenizer}: no tokenizer there; the model will have none, and answers questions "
+            f"only once it has: name one with --tokenizer"
+        )
     tokenizer = read_tokenizer(tokenizer_from.path) if tokenizer_from else None
     plan = make_plan(blueprint, tokenizer, dtype)
     processor = LeoProcessor(tokenizer, plan.config, blueprint.chat_template) if tokenizer else None
-    return Prepared(blueprint, plan, processor, tokenizer_from)
+    return Prepared(blueprint, plan, processor, tokenizer_from, tuple(warnings))
 
 
 def build(
     prepared: Prepared,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    shard_bytes: int = SHARD_BYTES,
+    shard_bytes: int | None = None,
 ) -> None:
     """Write the model into an empty folder: weights, configurations, tokenizer, card.
 
     Args:
         progress: called with how many MiB of weights are done, of how many.
-        shard_bytes: most bytes of a file of weights.
+        shard_bytes: most bytes of a file of weights; as `write_weights` has it by default.
 
     Raises:
         LeoDriveError: the disk is full, or a source cannot be read any more.
@@ -145,22 +167,22 @@ def build(
     plan.config.save_pretrained(folder)
 
 
-def _blueprint(names: dict[str, str], what: Sequence[str]) -> Blueprint:
-    sources = [fetch(name, f"--{option}", what) for option, name in names.items()]
-    return _MAKERS[tuple(names)](*sources)
+def _blueprint(found: dict[str, Found], weights: bool) -> Blueprint:
+    sources = [
+        # segment-anything's repositories have no config.json, so that the weights themselves are looked at.
+        source.fetch(weights or (option == "sam" and not source.described))
+        for option, source in found.items()
+    ]
+    return _MAKERS[tuple(found)](*sources)
 
 
 def _tokenizer_source(choice: Choice, blueprint: Blueprint) -> Source | None:
-    """Where the tokenizer comes from; without one the model is built all the same, and that is said."""
+    """Where the tokenizer comes from; without one the model can be built all the same."""
     source = blueprint.tokenizer
     if choice.tokenizer is not None:
         source = fetch(choice.tokenizer, "--tokenizer", CONFIGURATION)
     if has_tokenizer(source.path):
         return source
     if choice.tokenizer is not None:
-        raise InputError(f"{source.path}: no tokenizer (tokenizer.json, tokenizer.model, vocab.json)")
-    logger.warning(
-        f"{source.path}: no tokenizer there; the model will have none, and answers questions only once it "
-        f"has: name one with --tokenizer"
-    )
+        raise InputError(f"{source}: no tokenizer (tokenizer.json, tokenizer.model, vocab.json)")
     return None

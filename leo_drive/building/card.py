@@ -80,7 +80,8 @@ def _new_tokens(plan: Plan) -> str:
     if not plan.new_tokens:
         return ""
     return (
-        f"; new tokens, each with the mean of the embeddings: {' '.join(f'`{t}`' for t in plan.new_tokens)}"
+        f"; new tokens, each with the row that the checkpoint had kept free for it, or the mean of the "
+        f"embeddings: {' '.join(f'`{t}`' for t in plan.new_tokens)}"
     )
 
 

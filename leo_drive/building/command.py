@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from leo_drive.errors import InputError
 from leo_drive.terminal import named_path, out, progress, spinner
+
+logger = logging.getLogger(__name__)
 
 _PRESETS_HELP = "leo-8b, leo-2b or leo-1b: InternVL2 of that size with SAM-L, from the hub."
 
@@ -63,6 +66,8 @@ def build(
             downloading=lambda total: out.print(f"to download: {size(total)}"),
         )
         require_room(folder.parent, prepared.plan.result_bytes, "the model", "choose another disk")
+        for line in prepared.warnings:
+            logger.warning(line)
         print_estimate(estimate(prepared.plan, folder), prepared.plan)
         with progress("converting, MiB") as update:
             build_model(prepared, folder, update)

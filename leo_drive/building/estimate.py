@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 
 from leo_drive.building.plan import Plan
-from leo_drive.building.writing import SHARD_BYTES, shards
+from leo_drive.building.writing import shard_bytes_for, shards
 from leo_drive.model import LeoConfig
 
 _BFLOAT16 = 2
@@ -24,6 +24,7 @@ class Estimate:
     Attributes:
         read: of the weights that are taken over.
         written: of the new model's weights.
+        largest_file: of the new model.
         parameters: how many numbers it has.
         memory: most that the conversion holds at a time.
         seconds: that reading and writing take, from the speed of this disk, measured.
@@ -34,6 +35,7 @@ class Estimate:
 
     read: int
     written: int
+    largest_file: int
     parameters: int
     memory: int
     seconds: float
@@ -52,17 +54,18 @@ def estimate(plan: Plan, folder: Path) -> Estimate:
     taken = {step.weight for step in plan.steps if step.weight}
     sizes = [prod(weight.shape) * weight.dtype.itemsize for weight in taken if weight.dtype]
     read = sum(sizes)
-    largest_shard = max(
+    largest_file = max(
         sum(step.size for step in steps) * plan.dtype.itemsize
-        for steps in shards(plan.steps, plan.dtype, SHARD_BYTES)
+        for steps in shards(plan.steps, plan.dtype, shard_bytes_for(plan))
     )
     parameters = sum(step.size for step in plan.steps)
     config = plan.config
     return Estimate(
         read=read,
         written=written,
+        largest_file=largest_file,
         parameters=parameters,
-        memory=largest_shard + 2 * max(sizes),
+        memory=largest_file + 2 * max(sizes),
         seconds=(read + written) / _bytes_per_second(folder, min(_PROBE_BYTES, written)),
         gpu_weights=parameters * _BFLOAT16,
         gpu_cache=_cache_bytes(config),

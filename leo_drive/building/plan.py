@@ -15,7 +15,7 @@ from leo_drive.building.blueprint import Blueprint, Part
 from leo_drive.building.sources import Source
 from leo_drive.building.tokenizer import add_needed_tokens, names_added_tokens
 from leo_drive.building.weights import Weight, Weights
-from leo_drive.errors import InputError, one_line
+from leo_drive.errors import InputError, one_line, some
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
 from leo_drive.model.checkpoints.internlm2 import WQKV, split_wqkv
 from leo_drive.model.checkpoints.names import listed, original_name
@@ -96,31 +96,33 @@ def make_plan(
     config = deepcopy(blueprint.config)
     rows = config.llm.vocab_size
     new_tokens: list[str] = []
-    unused_ids: list[int] = []
+    new_ids: list[int] = []
     if tokenizer is None:
         config.image_token_id = blueprint.image_token
     else:
         if (known := len(tokenizer)) > rows:
             raise InputError(
-                f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens but the language model {rows} "
+                f"{blueprint.tokenizer}: the tokenizer has {known} tokens but the language model {rows} "
                 f"embeddings; they do not belong together"
             )
         # Embeddings may be padded, but where none are named nothing tells padding from learned tokens.
         if known < rows and not names_added_tokens(blueprint.tokenizer.path):
             raise InputError(
-                f"{blueprint.tokenizer.path}: the tokenizer has {known} tokens, the language model {rows} "
+                f"{blueprint.tokenizer}: the tokenizer has {known} tokens, the language model {rows} "
                 f"embeddings, and no tokenizer_config.json or added_tokens.json names the others; get them "
                 f"from where the checkpoint is from"
             )
         new_tokens = add_needed_tokens(tokenizer)
         ids = tokenizer.get_vocab()
-        unused_ids = [ids[token] for token in new_tokens]
+        new_ids = [ids[token] for token in new_tokens]
         config.image_token_id = ids[IMAGE_TOKEN]
         config.llm.vocab_size = max(rows, len(tokenizer))
     weights = {source: Weights(source.path) for source in blueprint.sources}
-    steps = _steps(blueprint.parts, config, weights, rows, unused_ids)
+    steps = _steps(blueprint.parts, config, weights, rows, new_ids)
     if dtype is None:
         dtype = next((s.weight.dtype for s in steps if s.name == _EMBEDDINGS and s.weight), None)
+    if dtype == torch.float64:
+        dtype = torch.float32  # no more than the precision in which models are trained
     return Plan(config, tuple(steps), dtype or torch.bfloat16, weights, tuple(new_tokens))
 
 
@@ -135,8 +137,7 @@ def _expected(config: LeoConfig, sources: Iterable[Source]) -> dict[str, Shape]:
             model = LeoForConditionalGeneration(config)
     except Exception as error:  # transformers and timm check their arguments each in their own way
         raise InputError(
-            f"{', '.join(str(source.path) for source in sources)}: no model can be made of these "
-            f"configurations: {one_line(error)}"
+            f"{', '.join(map(str, sources))}: no model can be made of these configurations: {one_line(error)}"
         ) from None
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if config.llm.tie_word_embeddings:
@@ -149,13 +150,16 @@ def _steps(
     config: LeoConfig,
     weights: Mapping[Source, Weights],
     rows: int,
-    unused_ids: list[int],
+    new_ids: list[int],
 ) -> list[Step]:
     steps: list[Step] = []
     used: dict[Source, set[str]] = {source: set() for source in weights}
-    missing: dict[Source, list[str]] = {source: [] for source in weights}
-    parts = [(part, _prefix(part, weights[part.source])) for part in wanted]
-    for ours, shape in _expected(config, weights).items():
+    # Names for the message; three of ours may come from one of theirs, which is named once.
+    missing: dict[Source, dict[str, None]] = {source: {} for source in weights}
+    misshapen: dict[Source, dict[str, None]] = {source: {} for source in weights}
+    expected = _expected(config, weights)
+    parts = [(part, _prefix(part, weights[part.source], expected)) for part in wanted]
+    for ours, shape in expected.items():
         found = next(((part, prefix) for part, prefix in parts if ours.startswith(part.ours)), None)
         if found is None:
             steps.append(Step(ours, shape, None, partial(_new_weight, ours, shape)))
@@ -164,17 +168,15 @@ def _steps(
         theirs, their_shape, change = _their_weight(part, ours, shape, config)
         if ours in (_EMBEDDINGS, _HEAD):
             their_shape = (rows, *shape[1:])
-            change = partial(with_new_rows, rows=shape[0], new=unused_ids)
+            change = partial(with_new_rows, rows=shape[0], new=new_ids)
         weight = weights[part.source].get(prefix + theirs)
         used[part.source].add(prefix + theirs)
         if weight is None:
-            # Three of ours may come from one of theirs.
-            missing[part.source] += [prefix + theirs] if prefix + theirs not in missing[part.source] else []
+            missing[part.source][prefix + theirs] = None
         elif weight.shape != their_shape:
-            raise InputError(
-                f"{weight.file}: {weight.name} has the shape {list(weight.shape)}, where config.json says "
-                f"{list(their_shape)}"
-            )
+            told = "config.json says" if part.described else "the other weights say"
+            line = f"{weight.name}: {list(weight.shape)}, where {told} {list(their_shape)}"
+            misshapen[part.source][line] = None
         elif weight.dtype is None:
             raise InputError(
                 f"{weight.file}: {weight.name} is not in float32, float16 or bfloat16; "
@@ -185,18 +187,25 @@ def _steps(
     for source in weights:
         own = [(part, prefix) for part, prefix in parts if part.source == source]
         left = [n for n in _left_over(weights[source], own) if n not in used[source]]
-        if missing[source] or left:
-            raise InputError(
-                f"{source.path}: {_count(missing[source], 'missing')}, {_count(left, 'unexpected')}; "
-                f"{_cure(source)}"
-            )
+        problems = [_count(list(missing[source]), "missing"), _count(left, "unexpected")]
+        if shapes := list(misshapen[source]):
+            problems.append(f"{len(shapes)} weights of another shape ({some(shapes, '; ')})")
+        if missing[source] or left or shapes:
+            raise InputError(f"{source}: {', '.join(problems)}; {_cure([part for part, _ in own])}")
     # A file is opened once, and the three parts of a wqkv stand together.
     return sorted(steps, key=lambda s: (s.weight is None, s.weight and (str(s.weight.file), s.weight.name)))
 
 
-def _prefix(part: Part, weights: Weights) -> str:
-    """Which of the beginnings that the part's names may have this checkpoint uses."""
-    return next((p for p in part.theirs if any(n.startswith(p) for n in weights)), part.theirs[0])
+def _prefix(part: Part, weights: Weights, expected: Iterable[str]) -> str:
+    """Which of the beginnings that the part's names may have this checkpoint uses; the first where none."""
+    names = [
+        original_name(n.removeprefix(part.ours), part.renaming) for n in expected if n.startswith(part.ours)
+    ]
+    for prefix in part.theirs:
+        # Every name begins with nothing: that there is no beginning, only one of the part's own names shows.
+        if any(name.startswith(prefix) for name in weights) if prefix else any(map(weights.get, names)):
+            return prefix
+    return part.theirs[0]
 
 
 def _their_weight(part: Part, ours: str, shape: Shape, config: LeoConfig) -> tuple[str, Shape, Change]:
@@ -217,22 +226,25 @@ def _one_of_wqkv(which: int, heads: int, kv_heads: int, wqkv: torch.Tensor) -> t
 
 
 def with_new_rows(embeddings: torch.Tensor, rows: int, new: list[int]) -> torch.Tensor:
-    """Embeddings (tokens, width) with `rows` rows, those of the token ids `new` the mean of the others.
+    """Embeddings (tokens, width) with `rows` rows; those that are new, or zero and now used, are the mean.
 
     A token that nobody has learned should look like an average one: a row of noise or zeros would give it a
-    logit, and so a probability, unlike all others'.
+    logit, and so a probability, unlike all others'. A row that the checkpoint has stays, though: whether it
+    was learned cannot be seen, and with another one the model's other probabilities would change.
+
+    Args:
+        new: ids of the tokens that were added.
     """
     old = embeddings.shape[0]
-    kept = torch.ones(old, dtype=torch.bool)
-    kept[[i for i in new if i < old]] = False
-    if rows == old and kept.all():
+    blank = [i for i in new if i < old and not embeddings[i].any()]
+    if rows == old and not blank:
         return embeddings
-    total = embeddings.sum(0, dtype=torch.float32) - embeddings[~kept].sum(0, dtype=torch.float32)
-    mean = (total / kept.sum()).to(embeddings.dtype)
+    # Rows of zeros add nothing to the sum.
+    mean = (embeddings.sum(0, dtype=torch.float32) / (old - len(blank))).to(embeddings.dtype)
     grown = embeddings.new_empty(rows, embeddings.shape[1])
     grown[:old] = embeddings
     grown[old:] = mean
-    grown[:old][~kept] = mean
+    grown[blank] = mean
     return grown
 
 
@@ -257,8 +269,8 @@ def _left_over(weights: Weights, parts: list[tuple[Part, str]]) -> Iterator[str]
             yield name
 
 
-def _cure(source: Source) -> str:
-    if (source.path / "config.json").is_file():
+def _cure(parts: Iterable[Part]) -> str:
+    if all(part.described for part in parts):
         return "these weights do not belong to the config.json"
     return "the file is not whole, or another model's; download it again"
 

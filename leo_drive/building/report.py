@@ -17,8 +17,8 @@ def print_estimate(estimate: Estimate, plan: Plan) -> None:
     lines = [
         f"reading {size(e.read)} from {files} {'file' if files == 1 else 'files'}, writing {size(e.written)} "
         f"({e.parameters / 1e6:,.1f} M parameters in {precision})",
-        f"memory: at most about {size(e.memory)} beside the library; time: about {_duration(e.seconds)} at "
-        f"this disk's speed",
+        f"memory: at most about {size(e.memory)} beside the library, of which {size(e.largest_file)} for a "
+        f"file that is written; time: about {_duration(e.seconds)} at this disk's speed",
         f"to run it in bfloat16: about {size(e.gpu)} of GPU memory ({size(e.gpu_weights)} weights; for an "
         f"image of {tiles} tiles, {tiles * config.tokens_per_tile} tokens, {size(e.gpu_cache)} keys and "
         f"values and {size(e.gpu_attention)} attention maps)",

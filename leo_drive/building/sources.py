@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
-from huggingface_hub import snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 
-from leo_drive.errors import InputError, LeoDriveError, one_line
+from leo_drive.building.hub import download, list_files
+from leo_drive.building.weights import weight_files, where_weights_are, with_shards
+from leo_drive.errors import InputError
 from leo_drive.files import require_room
 
-# No other file is fetched: repositories also hold code, pictures and the same weights in other formats.
+# Besides weights no other file is fetched: repositories also hold code, pictures, weights in other formats.
 CONFIGURATION = [
     "config.json",
     "README.md",
@@ -33,7 +27,7 @@ CONFIGURATION = [
     "vocab.json",
     "merges.txt",
 ]
-EVERYTHING = [*CONFIGURATION, "*.safetensors", "*.safetensors.index.json"]
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,32 @@ class Source:
     def url(self) -> str | None:
         return f"https://huggingface.co/{self.name}" if self.revision else None
 
+    def __str__(self) -> str:
+        """Its name for messages: the hub's, not that of a folder in the cache."""
+        return self.name if self.revision else str(self.path)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that is known to be there and to have weights; nothing of it was fetched.
+
+    Attributes:
+        name, option: as `Source` has them.
+        weights: the files that hold its weights, of one on the hub.
+        to_download: bytes that `fetch` of all of it would download.
+        described: it has a config.json, or lies here, where nothing need be fetched to know.
+    """
+
+    name: str
+    option: str
+    weights: tuple[str, ...] = ()
+    to_download: int = 0
+    described: bool = True
+
+    def fetch(self, weights: bool) -> Source:
+        """It on this machine, with or without its weights; errors as `fetch`."""
+        return fetch(self.name, self.option, [*CONFIGURATION, *(self.weights if weights else ())])
+
 
 def is_local(name: str) -> bool:
     """Whether a source is a path; a hub id has the form owner/name and no folder here has that name.
@@ -65,20 +85,40 @@ def is_local(name: str) -> bool:
     Raises:
         InputError: it is neither.
     """
-    if Path(name).expanduser().exists():
+    path = Path(name).expanduser()
+    if path.exists():
         return True
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and Path(name).suffix != ".pth":
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and path.suffix not in _WEIGHTS:
         return False
     raise InputError(f"{name}: no such folder or file (a hub id has the form owner/name)")
+
+
+def find(name: str, option: str) -> Found:
+    """Look for a source, here or on the hub, and for its weights.
+
+    Args:
+        name: hub id, folder or file.
+        option: the option that names it, for messages.
+
+    Raises:
+        InputError: it is not there, or has no weights that can be read.
+        LeoDriveError: the hub cannot be reached.
+    """
+    if is_local(name):
+        weight_files(Path(name).expanduser())
+        return Found(name, option)
+    sizes = {file.name: file.to_download for file in list_files(name, option, _WEIGHTS)}
+    weights = with_shards(where_weights_are(sizes, name), sizes)
+    total = sum(sizes.get(file, 0) for file in (*CONFIGURATION, *weights))
+    return Found(name, option, tuple(weights), total, "config.json" in sizes)
 
 
 def fetch(name: str, option: str, what: Sequence[str]) -> Source:
     """The source on this machine, downloaded where it is a hub id that is not in huggingface_hub's cache.
 
     Args:
-        name: hub id, folder or file.
-        option: the option that names it, for messages.
-        what: patterns of the files that are wanted: CONFIGURATION, or EVERYTHING.
+        name, option: as `find` has them.
+        what: patterns of the files that are wanted.
 
     Raises:
         InputError: no such folder or repository, or one that asks for a login.
@@ -87,38 +127,18 @@ def fetch(name: str, option: str, what: Sequence[str]) -> Source:
     if is_local(name):
         path = Path(name).expanduser()
         return Source(name, path, option, licence=_licence(path))
-    cure = f"download it elsewhere and name the folder: {option} DIR"
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=list(what)))
-    except GatedRepoError:
-        raise InputError(
-            f"{name}: the hub asks for a login; accept its terms there, then: hf auth login"
-        ) from None
-    except (RepositoryNotFoundError, HFValidationError):
-        raise InputError(f"{name}: neither a folder here nor a repository on the hub") from None
-    except LocalEntryNotFoundError:
-        raise LeoDriveError(f"{name}: the hub cannot be reached and it is not in the cache; {cure}") from None
-    except Exception as error:  # of the HTTP client, the cache's files, the transfer
-        reason = one_line(error)[:200]
-        raise LeoDriveError(f"{name}: the download failed ({reason}); {cure}") from None
+    folder = download(name, option, what)
     return Source(name, folder, option, revision=folder.name, licence=_licence(folder))
 
 
-def download_size(names: Sequence[str]) -> int:
-    """Bytes that `fetch` of everything would download now; 0 for what is here, or cannot be reached.
+def download_size(sources: Iterable[Found]) -> int:
+    """Bytes that fetching all of these would download now.
 
     Raises:
         InputError: they do not fit the disk of huggingface_hub's cache.
     """
-    total = 0
-    for name in (n for n in names if not is_local(n)):
-        try:
-            files: Any = snapshot_download(name, allow_patterns=EVERYTHING, dry_run=True)
-        except OSError:
-            continue  # fetch() says what is wrong, or finds it in the cache
-        total += sum(file.file_size for file in files if file.will_download)
-    cache = Path(HF_HUB_CACHE)
-    require_room(cache, total, "the download", "set HF_HUB_CACHE to a folder on another disk")
+    total = sum(source.to_download for source in sources)
+    require_room(Path(HF_HUB_CACHE), total, "the download", "set HF_HUB_CACHE to a folder on another disk")
     return total
 
 

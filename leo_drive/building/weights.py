@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,18 @@ from safetensors import SafetensorError, safe_open
 
 from leo_drive.errors import InputError, one_line, some
 
-_SAFETENSORS_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-# In the order of preference; a folder may hold the same weights in several formats.
-_WHOLE_OR_INDEX = ("model.safetensors", "pytorch_model.bin")
+_SAFETENSORS_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+# The whole file -> how its shards are called, in the order of preference: a folder may hold the same weights
+# in several formats. Other *.bin files are not weights (training_args.bin).
+_SHARDS = {"model.safetensors": "*.safetensors", "pytorch_model.bin": "pytorch_model*.bin"}
+_INDEX = ".index.json"
+# How the file begins that git leaves in place of a large one.
+_LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -44,12 +54,12 @@ class Weights:
         files: the files that hold the weights.
 
     Raises:
-        InputError: there are none, a shard that the index names is not there, or a file is damaged.
+        InputError: as `weight_files`, or a file is damaged.
     """
 
     def __init__(self, source: Path) -> None:
         self.source = source
-        self.files = _weight_files(source)
+        self.files = weight_files(source)
         self._by_name: dict[str, Weight] = {}
         for file in self.files:
             for weight in _listed(file):
@@ -84,23 +94,75 @@ class _TorchReader:
         return self.tensors[name]
 
 
-def _weight_files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
-    for name in _WHOLE_OR_INDEX:
-        if (source / f"{name}.index.json").is_file():
-            return _shards(source / f"{name}.index.json")
-        if (source / name).is_file():
-            return [source / name]
-    for pattern in ("*.safetensors", "*.pth"):
-        if len(found := sorted(source.glob(pattern))) == 1:
-            return found
+def weight_files(source: Path) -> list[Path]:
+    """The files that hold a checkpoint's weights, a folder's or the file itself; they are not read.
+
+    Raises:
+        InputError: there are none or not all, nothing says which belong together, or they are not the weights
+            but what git keeps in their place.
+    """
+    files = [source]
+    if not source.is_file():
+        file = source / where_weights_are([path.name for path in source.iterdir()], str(source))
+        files = _shards(file) if file.name.endswith(_INDEX) else [file]
+    for file in files:
+        if _begins_as_pointer(file):
+            raise InputError(
+                f"{file}: a Git LFS pointer in place of the weights; in the repository's folder: git lfs pull"
+            )
+    return files
+
+
+def where_weights_are(names: Collection[str], where: str) -> str:
+    """Which of a checkpoint's files has its weights: the whole file, or the index that names the shards.
+
+    Args:
+        names: of all files in the folder or repository.
+        where: it is, for messages.
+
+    Raises:
+        InputError: none has, or several and nothing says which belong together.
+
+    Example:
+        >>> where_weights_are(["config.json", "pytorch_model.bin", "model.safetensors"], "sam")
+        'model.safetensors'
+    """
+    for name in _SHARDS:
+        if name + _INDEX in names:
+            return name + _INDEX
+        if name in names:
+            return name
+    for suffix in (".safetensors", ".pth"):
+        found = sorted(name for name in names if name.endswith(suffix))
+        if len(found) == 1:
+            return found[0]
         if found:
             raise InputError(
-                f"{source}: {len(found)} {pattern} files and no index that says what belongs together; "
+                f"{where}: {len(found)} *{suffix} files and no index that says what belongs together; "
                 f"copy model.safetensors.index.json too, or name one file"
             )
-    raise InputError(f"{source}: no weights (model.safetensors, its shards with their index, or *.pth)")
+    raise InputError(
+        f"{where}: no weights (model.safetensors or pytorch_model.bin, whole or in shards, or *.pth)"
+    )
+
+
+def with_shards(name: str, names: Collection[str]) -> list[str]:
+    """The files that `where_weights_are` stands for, its shards too, before the index itself can be read.
+
+    Example:
+        >>> with_shards("pytorch_model.bin.index.json", ["pytorch_model-1.bin", "training_args.bin"])
+        ['pytorch_model.bin.index.json', 'pytorch_model-1.bin']
+    """
+    shards = _SHARDS[name.removesuffix(_INDEX)] if name.endswith(_INDEX) else ""
+    return [name, *sorted(fnmatch.filter(names, shards))]
+
+
+def _begins_as_pointer(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(_LFS_POINTER)) == _LFS_POINTER
+    except OSError:
+        return False  # whoever reads it says what is wrong with it
 
 
 def _shards(index: Path) -> list[Path]:

@@ -16,8 +16,10 @@ from leo_drive.building.weights import Reader, opened
 from leo_drive.errors import InputError, LeoDriveError, one_line
 from leo_drive.files import filling
 
-# A shard is held in memory while it is written, so this bounds the build's memory.
-SHARD_BYTES = 2 * 1024**3
+# A shard is held in memory while it is written, so these bound the build's memory. The lower one keeps models
+# whose files are small, or many, from being cut into pieces that spare nobody any memory.
+_MOST_SHARD_BYTES = 2 * 1024**3
+_LEAST_SHARD_BYTES = 64 * 1024**2
 
 
 def model_folder(out: Path) -> AbstractContextManager[Path]:
@@ -26,6 +28,12 @@ def model_folder(out: Path) -> AbstractContextManager[Path]:
     Nothing loads before config.json is there, which comes last.
     """
     return filling(out, last="config.json")
+
+
+def shard_bytes_for(plan: Plan) -> int:
+    """Most bytes of a new file: those of the largest file that is read, within the bounds above."""
+    largest = max(file.stat().st_size for weights in plan.weights.values() for file in weights.files)
+    return min(_MOST_SHARD_BYTES, max(_LEAST_SHARD_BYTES, largest))
 
 
 def shards(steps: Sequence[Step], dtype: torch.dtype, shard_bytes: int) -> list[list[Step]]:
@@ -46,19 +54,20 @@ def write_weights(
     plan: Plan,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    shard_bytes: int = SHARD_BYTES,
+    shard_bytes: int | None = None,
 ) -> None:
     """Convert the weights into model*.safetensors, with an index where there are several.
 
     Args:
         progress: called with how many MiB are done, of how many.
-        shard_bytes: most bytes of a file, and so about what is in memory at a time.
+        shard_bytes: most bytes of a file, and so about what is in memory at a time; by default
+            `shard_bytes_for` the plan.
 
     Raises:
         InputError: a weight is not finite in the new precision.
         LeoDriveError: the disk is full, or a file that was read before cannot be read any more.
     """
-    files = shards(plan.steps, plan.dtype, shard_bytes)
+    files = shards(plan.steps, plan.dtype, shard_bytes or shard_bytes_for(plan))
     names = [f"model-{i + 1:05}-of-{len(files):05}.safetensors" for i in range(len(files))]
     if len(files) == 1:
         names = ["model.safetensors"]

@@ -27,8 +27,10 @@ def local_hub(repositories: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
         def do_GET(self):
             path = urlsplit(self.path).path.removeprefix("/")
             for name, folder in repositories.items():
-                if path == f"api/models/{name}/revision/main":
-                    return self.answer(json.dumps({"id": name, "sha": COMMIT}).encode())
+                if path in (f"api/models/{name}", f"api/models/{name}/revision/main"):
+                    files = [{"rfilename": f.name, "size": f.stat().st_size} for f in folder.iterdir()]
+                    info = {"id": name, "sha": COMMIT, "siblings": files}
+                    return self.answer(json.dumps(info).encode())
                 if path == f"api/models/{name}/tree/{COMMIT}":
                     files = [
                         {"type": "file", "oid": f.name, "size": f.stat().st_size, "path": f.name}

@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 import leo_drive
+from leo_drive.building import writing
+from leo_drive.files import size
 from leo_drive.model import LeoForConditionalGeneration
 from tests.building import checkpoints
 from tests.building.checkpoints import (
@@ -23,6 +25,7 @@ from tests.building.checkpoints import (
     write_tokenizer,
     write_weights,
 )
+from tests.building.harm import edit_config, edit_weights
 from tests.model.tiny import noise_clip
 
 PIXELS = [torch.randn(2, 3, n, n, generator=torch.Generator().manual_seed(n)) for n in (56, 128)]
@@ -161,22 +164,37 @@ def test_new_tokens_have_the_mean_of_the_others(build, tmp_path, sam):
         close(ours.weight[old:], theirs.weight.mean(0).expand(3, -1))
 
 
-def test_rows_that_the_vocabulary_kept_free_are_used(build, tmp_path, sam):
-    """Qwen2's embeddings have more rows than its tokenizer tokens."""
+def test_rows_that_the_checkpoint_has_stay(build, tmp_path, sam):
+    """Qwen2's embeddings have more rows than its tokenizer tokens; a row of zeros is nobody's."""
     folder = tmp_path / "internvl"
     weights, _, llm = write_internvl(folder, "qwen2")
-    known = llm.config.vocab_size
-    for name in ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight"):
-        weights[name] = torch.cat([weights[name], torch.full((8, checkpoints.WIDTH), 100.0)])
+    known, width = llm.config.vocab_size, checkpoints.WIDTH
+    names = [f"language_model.{name}.weight" for name in ("model.embed_tokens", "lm_head")]
+    for name in names:
+        weights[name] = torch.cat([weights[name], torch.randn(2, width), torch.zeros(6, width)])
     write_weights(folder, weights)
-    config = json.loads((folder / "config.json").read_text())
-    config["llm_config"]["vocab_size"] = known + 8
-    (folder / "config.json").write_text(json.dumps(config))
+    edit_config(folder, "llm_config", vocab_size=known + 8)
     build("--internvl", folder, "--sam", sam, "--out", tmp_path / "out")
-    embeddings = leo_drive.load(tmp_path / "out").model.get_input_embeddings().weight
-    assert embeddings.shape[0] == known + 8
-    close(embeddings[:known], weights["language_model.model.embed_tokens.weight"][:known])
-    assert len(embeddings[known : known + 3].unique(dim=0)) == 1
+    model = leo_drive.load(tmp_path / "out").model
+    # <img> and </img> have the rows that are not zero, <IMG_CONTEXT> the first of zeros.
+    for ours, name in zip((model.get_input_embeddings(), model.get_output_embeddings()), names, strict=True):
+        mean = weights[name].sum(0) / (known + 7)
+        close(ours.weight, torch.cat([weights[name][: known + 2], mean[None], torch.zeros(5, width)]))
+    ids = torch.randint(0, known, (1, 20))
+    with torch.inference_mode():
+        logits = llm.model(ids).last_hidden_state @ weights[names[1]].T
+        ours = model(ids).logits
+    torch.testing.assert_close(ours[..., : known + 2], logits[..., : known + 2], atol=1e-5, rtol=1e-5)
+
+
+def test_fields_that_say_the_same_otherwise(build, tmp_path, internvl, sam):
+    """One architecture without a list around it; a missing field, which has InternVL's default."""
+    theirs = shutil.copytree(internvl, tmp_path / "theirs")
+    edit_config(theirs, architectures="InternVLChatModel", use_thumbnail=...)
+    edit_config(theirs, "llm_config", architectures="InternLM2ForCausalLM")
+    status, _, err = build("--internvl", theirs, "--sam", sam, "--out", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert not leo_drive.load(tmp_path / "out").model.config.use_thumbnail
 
 
 def test_precision(build, tmp_path, internvl, sam):
@@ -187,6 +205,28 @@ def test_precision(build, tmp_path, internvl, sam):
     stored = load_file(tmp_path / "out" / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+def test_double_precision_becomes_single(build, tmp_path, internvl, sam):
+    double = shutil.copytree(internvl, tmp_path / "double")
+    edit_weights(double, lambda weights: weights.update({n: t.double() for n, t in weights.items()}))
+    for name, source in (("a", internvl), ("b", double)):
+        assert build("--internvl", source, "--sam", sam, "--out", tmp_path / name)[::2] == (0, "")
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_no_file_is_larger_than_the_largest_that_was_read(build, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "_LEAST_SHARD_BYTES", 1000)
+    write_internvl(tmp_path / "in", shards=3)
+    write_segment_anything(tmp_path / "in" / "sam.pth", whole=False)
+    sources = ("--internvl", tmp_path / "in", "--sam", tmp_path / "in" / "sam.pth")
+    status, out, _ = build(*sources, "--out", tmp_path / "out")
+    read = max(file.stat().st_size for file in (tmp_path / "in").iterdir())
+    files = [load_file(file) for file in (tmp_path / "out").glob("*.safetensors")]
+    written = max(sum(tensor.nbytes for tensor in file.values()) for file in files)
+    assert status == 0 and len(files) > 1 and written <= read
+    assert f"of which {size(written)} for a file that is written" in out
 
 
 def test_two_builds_are_the_same(build, tmp_path, internvl, sam):

@@ -143,6 +143,8 @@ def write_full_size(folder: Path) -> tuple[Path, Path]:
         "force_image_size": 448,
         "downsample_ratio": 0.5,
         "template": "internlm2-chat",
+        "ps_version": "v2",
+        "use_thumbnail": True,
     }
     (internvl / "config.json").write_text(json.dumps(config))
     write_without_data(sam / "model.safetensors", sam_shapes(), "F32", 4)

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from leo_drive.model import LeoConfig
+from tests.building.checkpoints import write_segment_anything
+from tests.building.harm import as_bin_shards
 from tests.building.hub import COMMIT, local_hub
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,12 +61,40 @@ def test_only_what_is_needed_is_downloaded_and_only_once(build_from, tmp_path, i
     assert LeoConfig.from_pretrained(tmp_path / "again").tokens_per_tile == 8
 
 
+def test_weights_in_other_formats_than_safetensors(build_from, tmp_path, internvl):
+    theirs = shutil.copytree(internvl, tmp_path / "theirs")
+    as_bin_shards(theirs, shards=2)
+    (theirs / "training_args.bin").write_text("not wanted")
+    (tmp_path / "sam").mkdir()
+    write_segment_anything(tmp_path / "sam" / "sam_vit_l.pth")
+    with local_hub({"lab/internvl": theirs, "lab/sam": tmp_path / "sam"}) as (address, fetched):
+        done = build_from(
+            address, "--internvl", "lab/internvl", "--sam", "lab/sam", "--out", tmp_path / "out"
+        )
+    assert done.returncode == 0, done.stderr
+    weights = {name for name in fetched if name.startswith(("pytorch_model", "sam"))}
+    assert {name.rpartition(".")[2] for name in weights} == {"bin", "json", "pth"} and len(weights) == 4
+    assert "training_args.bin" not in fetched
+    built, original = load_file(tmp_path / "out/model.safetensors"), load_file(internvl / "model.safetensors")
+    assert built["projectors.0.1.bias"].equal(original["mlp1.1.bias"])
+
+
+def test_every_source_is_seen_to_have_weights_before_any_is_downloaded(build_from, tmp_path, internvl, sam):
+    bare = shutil.copytree(sam, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    with local_hub({"lab/internvl": internvl, "lab/sam": bare}) as (address, fetched):
+        done = build_from(
+            address, "--internvl", "lab/internvl", "--sam", "lab/sam", "--out", tmp_path / "out"
+        )
+    assert done.returncode == 2 and done.stderr.startswith("leo-drive: lab/sam: no weights (")
+    assert len(done.stderr.splitlines()) == 1 and not fetched and not (tmp_path / "out").exists()
+
+
 def test_another_model_is_refused_before_its_weights_are_downloaded(build_from, tmp_path, internvl, sam):
     with local_hub({"lab/internvl": sam, "lab/sam": sam}) as (address, fetched):
         done = build_from(
             address, "--internvl", "lab/internvl", "--sam", "lab/sam", "--out", tmp_path / "out"
         )
-    assert done.returncode == 2 and "InternVLChatModel" in done.stderr
+    assert done.returncode == 2 and "lab/internvl/config.json: its architecture is" in done.stderr
     assert "model.safetensors" not in fetched and not (tmp_path / "out").exists()
 
 
@@ -80,4 +111,5 @@ def test_no_hub_is_one_line_with_the_cure(build_from, tmp_path, offline):
     done = build_from(nobody, "--preset", "leo-8b", "--out", tmp_path / "out", offline=offline)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "OpenGVLab/InternVL2-8B: the hub cannot be reached" in done.stderr
+    assert "no such folder here" in done.stderr
     assert "name the folder: --internvl DIR" in done.stderr and not (tmp_path / "out").exists()

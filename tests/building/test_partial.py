@@ -4,9 +4,9 @@ import pytest
 import torch
 from segment_anything import sam_model_registry
 
+from leo_drive.building import segment_anything
+from leo_drive.building.segment_anything import segment_anything_config
 from leo_drive.errors import InputError
-from leo_drive.model.checkpoints import branches
-from leo_drive.model.checkpoints.branches import segment_anything_config
 from leo_drive.model.checkpoints.names import listed
 from tests.building.checkpoints import SAM, write_segment_anything
 
@@ -31,7 +31,7 @@ def test_a_published_sam_has_its_layers_whatever_the_file_lacks(size, width, dep
 
 
 def test_the_last_layer_of_a_published_sam_is_named(build, internvl, tmp_path, monkeypatch):
-    monkeypatch.setitem(branches._SAM_DEPTHS, SAM["hidden_size"], SAM["num_hidden_layers"])
+    monkeypatch.setitem(segment_anything._DEPTHS, SAM["hidden_size"], SAM["num_hidden_layers"])
     write_segment_anything(tmp_path / "sam.pth")
     state = torch.load(tmp_path / "sam.pth", weights_only=True)
     kept = {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.blocks.2.")}
@@ -43,7 +43,7 @@ def test_the_last_layer_of_a_published_sam_is_named(build, internvl, tmp_path, m
     assert all(name in err for name in state.keys() - kept.keys())
 
 
-def test_a_sam_of_another_size_ends_with_a_layer_that_sees_everything():
+def test_a_sam_of_another_size_without_its_end_ends_with_a_layer_that_sees_everything():
     shapes = {
         "patch_embed.proj.weight": (24, 3, 16, 16),
         "pos_embed": (1, 8, 8, 24),
@@ -54,6 +54,10 @@ def test_a_sam_of_another_size_ends_with_a_layer_that_sees_everything():
         shapes[f"blocks.{layer}.mlp.lin1.weight"] = (48, 24)
     with pytest.raises(InputError, match=r"^sam\.pth: blocks\.3 attends to windows alone.*blocks\.4 and on"):
         segment_anything_config(shapes, "sam.pth")
+    gap = {name.replace("blocks.1.", "blocks.4."): shape for name, shape in shapes.items()}
+    with pytest.raises(InputError, match=r"blocks\.5 and on"):
+        segment_anything_config({**gap, "neck.3.weight": (8,)}, "sam.pth")
+    assert segment_anything_config({**shapes, "neck.3.weight": (8,)}, "sam.pth")["num_hidden_layers"] == 4
     del shapes["blocks.3.attn.rel_pos_h"]  # the layer is there, and what it lacks is for the build to name
     assert segment_anything_config(shapes, "sam.pth")["num_hidden_layers"] == 4
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 import leo_drive
 from leo_drive.building import build as build_module
 from leo_drive.building.build import Choice, prepare
 from leo_drive.building.writing import model_folder
 from leo_drive.errors import InputError, LeoDriveError
-from tests.building.checkpoints import SAM, VIT, write_internvl, write_segment_anything
+from tests.building.checkpoints import VIT, write_internvl
+from tests.building.harm import cut, edit_config, edit_weights
 from tests.model.tiny import noise_clip
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,27 +27,10 @@ def source(internvl, tmp_path) -> Path:
     return shutil.copytree(internvl, tmp_path / "source")
 
 
-def edit_config(folder, part=None, **changes):
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    (config[part] if part else config).update(changes)
-    path.write_text(json.dumps(config))
-
-
-def edit_weights(folder, change):
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-
-
 def drop_layer_scales(weights):
     for i in range(2):
         for j in (1, 2):
             del weights[f"vision_model.encoder.layers.{i}.ls{j}"]
-
-
-def cut(file):
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def without_added_tokens(folder, kind):
@@ -92,12 +75,27 @@ def other_file(content, **options):
     return harm
 
 
+def lfs_pointer(folder):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (folder / "model.safetensors").write_text(pointer)
+
+
+def missing_unexpected_and_misshapen(weights):
+    weights["mlp1.2.bias"] = weights.pop("mlp1.1.bias")
+    weights["language_model.model.norm.weight"] = torch.zeros(50)
+    weights["mlp1.3.bias"] = torch.zeros(50)
+
+
 def bad_index(folder):
     (folder / "model.safetensors.index.json").write_text("[]")
 
 
 CONFIG_REASONS = [
     ({"ps_version": "v1"}, "ps_version=v1"),
+    # Missing fields have InternVL's own defaults.
+    ({"ps_version": ...}, "ps_version=v1"),
+    ({"template": ...}, "template=None"),
+    ({"vision_config": {k: v for k, v in VIT.items() if k != "norm_type"}}, "norm_type=rms_norm"),
     ({"select_layer": -2}, "select_layer=-2"),
     ({"pad2square": True}, "pad2square=True"),
     ({"min_dynamic_patch": 2}, "min_dynamic_patch=2"),
@@ -107,7 +105,7 @@ CONFIG_REASONS = [
     ({"downsample_ratio": 0.3}, "downsample_ratio=0.3"),
     ({"downsample_ratio": 0.25}, "InternViT gives 1 tokens a tile"),
     ({"architectures": ["LlavaForConditionalGeneration"]}, "not InternVLChatModel"),
-    ({"vision_config": {}}, "'image_size' is missing"),
+    ({"vision_config": {}}, "qk_normalization=True"),
     ({"llm_config": "internlm2"}, "a field is not as in an InternVL config.json"),
     ({"vision_config": [1]}, "a field is not as in an InternVL config.json"),
     ({"vision_config": {**VIT, "qk_normalization": True}}, "qk_normalization=True"),
@@ -134,6 +132,10 @@ def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path
         (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged weights"),
         (no_shard, "1 of 3 shards are not there, first model-00002-of-00003.safetensors"),
         (shards_without_index, "3 *.safetensors files and no index"),
+        (
+            lfs_pointer,
+            "a Git LFS pointer in place of the weights; in the repository's folder: git lfs pull",
+        ),
         (bad_index, "not an index"),
         (index_of_numbers, "not an index"),
         (other_file({1: torch.zeros(2)}), "does not hold named weights but 1"),
@@ -163,6 +165,11 @@ def test_configurations_that_would_answer_otherwise(build, source, sam, tmp_path
         ),
         (lambda f: edit_weights(f, lambda w: w.pop("mlp1.1.bias")), "1 weights missing (mlp1.1.bias)"),
         (
+            lambda f: edit_weights(f, missing_unexpected_and_misshapen),
+            "1 weights missing (mlp1.1.bias), 1 weights unexpected (mlp1.2.bias), 2 weights of another shape "
+            "(mlp1.3.bias: [50], where config.json says [48]; language_model.model.norm.weight: [50], where",
+        ),
+        (
             lambda f: edit_weights(f, lambda w: w.update({"mlp2.1.bias": torch.zeros(3)})),
             "1 weights unexpected (mlp2.1.bias)",
         ),
@@ -179,6 +186,15 @@ def test_checkpoints_that_are_wrong_or_not_whole(build, source, sam, tmp_path, h
     assert reason in err and str(source) in err and not (tmp_path / "out").exists()
 
 
+def test_a_refused_build_says_nothing_but_why(build, source, sam, tmp_path):
+    """Not that there is no tokenizer, which matters to a model that is built."""
+    for path in source.glob("tokenizer*"):
+        path.unlink()
+    edit_weights(source, lambda weights: weights.pop("mlp1.1.bias"))
+    status, _, err = build("--internvl", source, "--sam", sam, "--out", tmp_path / "out")
+    assert status == 2 and len(err.splitlines()) == 1 and "1 weights missing (mlp1.1.bias)" in err
+
+
 @pytest.mark.parametrize(("value", "dtype"), [(float("nan"), "float32"), (1e6, "float16")])
 def test_values_that_the_new_model_cannot_hold(build, source, sam, tmp_path, value, dtype):
     edit_weights(source, lambda weights: weights["mlp1.1.bias"].fill_(value))
@@ -186,62 +202,6 @@ def test_values_that_the_new_model_cannot_hold(build, source, sam, tmp_path, val
     status, _, err = build(*sources, "--dtype", dtype, "--out", tmp_path / "out")
     assert status == 2 and len(err.splitlines()) == 1 and not (tmp_path / "out").exists()
     assert f"model.safetensors: mlp1.1.bias has values that are not finite, or too large for {dtype}" in err
-
-
-def other_state(file):
-    torch.save({"weights": {"a": torch.zeros(1)}}, file)
-
-
-def segment_anything_without(file, gone):
-    write_segment_anything(file)
-    state = torch.load(file, weights_only=True)
-    torch.save({k: v for k, v in state.items() if not k.startswith(f"image_encoder.{gone}")}, file)
-
-
-def without_a_layer(file):
-    segment_anything_without(file, "blocks.1.mlp")
-
-
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda f: f.write_text("not weights"), "not a readable PyTorch file"),
-        (lambda f: (write_segment_anything(f), cut(f)), "not a readable PyTorch file"),
-        (other_state, "does not hold named weights but weights"),
-        (lambda f: torch.save({"a": torch.zeros(1)}, f), "is this a segment-anything checkpoint"),
-        (without_a_layer, "4 weights missing (image_encoder.blocks.1.mlp.lin1.weight"),
-        (lambda f: segment_anything_without(f, "blocks.1."), "14 weights missing (image_encoder.blocks.1."),
-        (lambda f: segment_anything_without(f, "blocks.0."), "14 weights missing (image_encoder.blocks.0."),
-        (
-            lambda f: segment_anything_without(f, "blocks.2."),
-            "blocks.1 attends to windows alone, so it is not a SAM's last layer: the weights of blocks.2 and",
-        ),
-        (lambda f: segment_anything_without(f, "blocks."), "'blocks.0.attn.rel_pos_h' is missing"),
-    ],
-    ids=["text", "cut", "other content", "other weights", "mlp", "middle", "first", "last", "all layers"],
-)
-def test_a_wrong_sam_file(build, internvl, tmp_path, make, reason):
-    make(tmp_path / "sam.pth")
-    status, _, err = build("--internvl", internvl, "--sam", tmp_path / "sam.pth", "--out", tmp_path / "out")
-    assert status == 2 and len(err.splitlines()) == 1 and reason in err and "sam.pth" in err
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({**SAM, "image_size": 256}, "SAM 16 (16x16, unshuffle 4)"),
-        ({**SAM, "image_size": 96}, "6x6 patches do not divide by LEO's unshuffle of 4"),
-        ({**SAM, "use_rel_pos": False}, "use_rel_pos=False"),
-        ({**SAM, "patch_size": 0}, "a field is not as in a SAM config.json"),
-        ({**SAM, "hidden_size": "24"}, "a field is not as in a SAM config.json"),
-        (3, "a field is not as in a SAM config.json"),
-    ],
-)
-def test_a_sam_that_does_not_fit(build, internvl, sam, tmp_path, changes, reason):
-    other = shutil.copytree(sam, tmp_path / "sam")
-    edit_config(other, vision_config=changes)
-    status, _, err = build("--internvl", internvl, "--sam", other, "--out", tmp_path / "out")
-    assert status == 2 and len(err.splitlines()) == 1 and reason in err and str(other) in err
 
 
 @pytest.mark.parametrize(
@@ -254,6 +214,13 @@ def test_a_sam_that_does_not_fit(build, internvl, sam, tmp_path, changes, reason
         (["--preset", "leo-9b"], "not one of leo-8b, leo-2b, leo-1b"),
         (["--internvl", "./nowhere"], "./nowhere: no such folder or file"),
         (["--preset", "leo-8b", "--sam", "nowhere.pth"], "nowhere.pth: no such folder or file"),
+        (
+            ["--preset", "leo-8b", "--sam", "weights/sam.safetensors"],
+            "sam.safetensors: no such folder or file",
+        ),
+        (["--preset", "leo-8b", "--tokenizer", "./nowhere"], "./nowhere: no such folder or file"),
+        (["--preset", "leo-8b", "--internvl", ""], "--internvl: the path is empty"),
+        (["--internvl", "x/y", "--sam", ""], "--sam: the path is empty"),
         (["--preset", "leo-8b", "--dtype", "int8"], "dtype int8"),
     ],
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from leo_drive.errors import InputError
 from leo_drive.model.config import INTERNVIT_300M, SAM_L, BranchConfig
 
 Config = Mapping[str, Any]
-Shapes = Mapping[str, Sequence[int]]
 
 # What these configurations can switch and the timm encoders have fixed: another value would change the
 # features without a word.
@@ -27,8 +26,6 @@ _SAM_FIXED = {
     "use_abs_pos": True,
     "use_rel_pos": True,
 }
-# The published encoders, base, large and huge.
-_SAM_DEPTHS = {768: 12, 1024: 24, 1280: 32}
 
 
 def refuse_other_values(config: Config, fixed: Config, what: str) -> None:
@@ -106,72 +103,3 @@ def _mlp_ratio(width: int, inner: int) -> float:
     """What timm takes for a hidden layer of `inner`: it rounds width * ratio down, which may be one short."""
     ratio = inner / width
     return ratio if int(width * ratio) == inner else math.nextafter(ratio, math.inf)
-
-
-def segment_anything_config(shapes: Shapes, what: str) -> dict[str, Any]:
-    """`SamVisionConfig`'s fields for a segment-anything encoder, which comes without a configuration.
-
-    A file may lack weights: whatever of a layer is there counts it, and an encoder of a published width has
-    the published depth, so that it is a weight that is missing and not a layer.
-
-    Args:
-        shapes: of the encoder's weights, under segment-anything's names without `image_encoder.`.
-        what: the file, for messages.
-
-    Raises:
-        InputError: the weights that tell the encoder's shape are not all there.
-    """
-    try:
-        width, _, patch, _ = shapes["patch_embed.proj.weight"]
-        grid = shapes["pos_embed"][1]
-        positions = _by_layer(shapes, "attn.rel_pos_h", "attn.rel_pos_w")
-        inner = _by_layer(shapes, "mlp.lin1.weight")
-        depth = _SAM_DEPTHS.get(width) or _depth(shapes)
-        # A layer's relative positions reach from -(n-1) to n-1 in the n x n patches that it attends to.
-        reach = {layer: (length + 1) // 2 for layer, (length, _) in positions.items() if layer < depth}
-        windows = [patches for patches in reach.values() if patches != grid]
-        fields = {
-            "image_size": grid * patch,
-            "patch_size": patch,
-            "hidden_size": width,
-            "output_channels": shapes["neck.0.weight"][0],
-            "num_hidden_layers": depth,
-            "num_attention_heads": width // positions[min(positions)][1],
-            "mlp_dim": inner[min(inner)][0],
-            "window_size": windows[0] if windows else 0,
-            "global_attn_indexes": sorted(layer for layer, patches in reach.items() if patches == grid),
-        }
-    except KeyError as missing:
-        raise InputError(
-            f"{what}: the weight {missing} is missing; is this a segment-anything checkpoint?"
-        ) from None
-    except (ValueError, IndexError):
-        raise InputError(f"{what}: its weights have not the shapes of a SAM image encoder") from None
-    if width not in _SAM_DEPTHS and len(windows) < len(reach) and reach.get(depth - 1, grid) != grid:
-        # The last layer of every SAM attends to the whole picture.
-        raise InputError(
-            f"{what}: blocks.{depth - 1} attends to windows alone, so it is not a SAM's last layer: the "
-            f"weights of blocks.{depth} and on are missing; download the file again"
-        )
-    return fields
-
-
-def _depth(shapes: Shapes) -> int:
-    return 1 + max(int(name.split(".")[1]) for name in shapes if name.startswith("blocks."))
-
-
-def _by_layer(shapes: Shapes, *names: str) -> dict[int, Sequence[int]]:
-    """The shape of a weight, or of one of several alike, in every layer that has it.
-
-    Raises:
-        KeyError: none has.
-    """
-    found = {}
-    for full, shape in shapes.items():
-        blocks, _, rest = full.partition(".")
-        layer, _, name = rest.partition(".")
-        if blocks == "blocks" and name in names:
-            found[int(layer)] = shape
-    if not found:
-        raise KeyError(f"blocks.0.{names[0]}")
-    return found
