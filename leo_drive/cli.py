@@ -112,6 +112,7 @@ def ask(
         int | None, typer.Option(help="Most tiles of all frames; the model's own bound by default.", min=1)
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_tokens: Annotated[int | None, typer.Option(hidden=True, min=1)] = None,
     model: ModelOption = "nano",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -120,6 +121,7 @@ def ask(
     """Answer questions about a moment of a drive."""
     from leo_drive.clips import open_source, together
 
+    max_new_tokens = max_tokens or max_new_tokens  # --max-tokens in earlier versions
     cameras: list[str | None] = [*camera] if camera else [None]
     options = {"segment": segment, "scene": scene, "sweeps": sweeps or None, "rate": rate}
     _check_questions(questions)

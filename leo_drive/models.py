@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from leo_drive.errors import InputError, some
+from leo_drive.errors import InputError, one_line, some
 
 ASSETS = Path(__file__).parent / "assets"
 LEARNED = "questions.txt"
@@ -28,11 +28,23 @@ def find_model(name: str) -> str:
     if folder.exists():
         return str(folder)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not folder.parent.is_dir():
-        return name
+        return _hub_id(name)
     raise InputError(
         f"model {name}: neither an embedded model ({', '.join(embedded_models()) or 'there is none'}) nor a "
         f"folder (a stage of training, or leo-drive build, makes one); a hub id has the form owner/name"
     )
+
+
+def _hub_id(name: str) -> str:
+    # Takes a moment to import, and few models come from there.
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise InputError(f"model {name}: no folder, and no hub id: {one_line(error).rstrip('.')}") from None
+    return name
 
 
 def unlearned(model: str, questions: Iterable[str]) -> list[str]:

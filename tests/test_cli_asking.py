@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import leo_drive
+from leo_drive.inference import Leo
 
 CLIP = Path(leo_drive.__file__).parent / "assets" / "demo.mp4"
 
@@ -23,6 +24,17 @@ def test_a_rate_says_when_images_were_taken(run, tmp_path, model, rate, times):
     options = ("--rate", rate, "--frames", 3, "--seconds", times[-1], "--model", model, "--json")
     status, out, _ = run("ask", tmp_path, "What?", *options)
     assert status == 0 and json.loads(out)[0]["timestamps"] == times
+
+
+def test_the_number_of_tokens_has_its_earlier_name_too(run, monkeypatch, model):
+    seen = []
+    monkeypatch.setattr(Leo, "ask", lambda *_, max_new_tokens, **__: seen.append(max_new_tokens) or [])
+    for option in ("--max-tokens", "--max-new-tokens"):
+        assert run("ask", CLIP, "What?", "--model", model, option, 3)[0] == 0
+    assert seen == [3, 3]
+    for command in ("ask", "annotate"):
+        said = run(command, "--help")[1]
+        assert "--max-new-tokens" in said and "--max-tokens" not in said
 
 
 def test_the_version(run):

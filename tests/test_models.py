@@ -1,7 +1,18 @@
-"""What a small model can be asked."""
+"""Models by name, and what a small one can be asked."""
+
+import pytest
 
 from leo_drive.demo import QUESTIONS
-from leo_drive.models import unlearned, unlearned_note
+from leo_drive.errors import InputError
+from leo_drive.models import find_model, unlearned, unlearned_note
+
+
+@pytest.mark.parametrize("name", ["foo bar/baz", "foo/bar..baz", "a/-b", "lab/leo.git", f"lab/{'o' * 100}"])
+def test_a_name_that_the_hub_would_refuse_is_one_clear_line(name):
+    with pytest.raises(InputError, match="no folder, and no hub id: ") as error:
+        find_model(name)
+    assert str(error.value).startswith(f"model {name}: ") and "\n" not in str(error.value)
+    assert find_model("lab/leo-8b.v2_x") == "lab/leo-8b.v2_x"
 
 
 def test_a_small_model_says_which_questions_it_was_never_taught(tmp_path):

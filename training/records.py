@@ -50,7 +50,7 @@ class Records(TrainerCallback):
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # Validation, samples and checkpoints come right after a record, and are no part of the next one's time.
+        # Validation, samples and checkpoints come right after a record, and are no part of the next one's.
         if self.paused:
             self.last, self.paused = (state.global_step, time.perf_counter()), False
 

@@ -56,6 +56,7 @@ def view(
     max_mb: Annotated[float, typer.Option(help="Largest upload, in megabytes.", min=1)] = 500,
     max_seconds: Annotated[float, typer.Option(help="Longest upload, in seconds.", min=1)] = 3600,
     max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_tokens: Annotated[int | None, typer.Option(hidden=True, min=1)] = None,
 ) -> None:
     """Open the dashcam viewer in a browser: watch a drive and talk with it."""
     from .server import prepare
@@ -75,7 +76,7 @@ def view(
         root_path=root_path.rstrip("/"),
         accounts=dict(_account(account) for account in auth or ()),
         limits=Limits(megabytes=max_mb, seconds=max_seconds),
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=max_tokens or max_new_tokens,  # --max-tokens earlier
     )
     with prepare():
         from .server import serve

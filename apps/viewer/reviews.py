@@ -197,7 +197,10 @@ class Review:
         }
 
     def _read_evaluation(self) -> pd.DataFrame:
-        """An evaluation's answers in the columns of a table of annotations, and where the segments lie."""
+        """An evaluation's answers, of several to a question the last, as a table of annotations has them.
+
+        Keeps where the segments lie, too.
+        """
         report = read_report(self.folder)
         if report["benchmark"] != LINGOQA:
             raise InputError(
@@ -205,7 +208,9 @@ class Review:
             )
         part = Path(report["part"])
         times = {s.segment_id: [i / RATE for i in range(len(s.images))] for s in read_part(part)}
-        asked = read_table(self.folder)
+        # A mark is a question's: of one that was answered twice it could not tell which answer it is about.
+        asked = read_table(self.folder).drop_duplicates(["segment_id", "question_id"], keep="last")
+        asked = asked.reset_index(drop=True)
         if lost := set(asked["segment_id"]) - times.keys():
             raise InputError(f"{self.folder}: {part} has no {some(sorted(lost))} any more; evaluate again")
         self._own = self._logs_of = Path(tempfile.mkdtemp(prefix="leo-review-"))

@@ -90,6 +90,7 @@ def annotate(
     ] = "equal",
     max_tiles: Annotated[int | None, typer.Option(help="Most tiles of all frames.", min=1)] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", min=1)] = 64,
+    max_tokens: Annotated[int | None, typer.Option(hidden=True, min=1)] = None,
     batch: Annotated[int, typer.Option(help="Windows answered together.", min=1)] = 4,
     time_limit: Annotated[
         float, typer.Option(help="Seconds for opening a log, and for each of its windows.", min=1)
@@ -177,7 +178,7 @@ def annotate(
                 cameras=tuple(camera or ()),
                 together=together,
             ),
-            asking=Asking(max_new_tokens, policy, max_tiles),
+            asking=Asking(max_tokens or max_new_tokens, policy, max_tiles),  # --max-tokens earlier
             model=model,
             **facts,
             batch=batch,

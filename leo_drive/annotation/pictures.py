@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
+from leo_drive import clips
 from leo_drive.annotation.log import View
 from leo_drive.annotation.recognise import Place, place
 from leo_drive.clips.clip import Clip
@@ -79,16 +82,29 @@ class Pictures:
         return self._open[1]
 
 
+_is_quiet = ContextVar("is_quiet", default=False)
+
+
+def _is_said(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or not _is_quiet.get()
+
+
+# A filter of a package's logger does not see what its modules' loggers say, so each has it.
+for _module in pkgutil.iter_modules(clips.__path__, f"{clips.__name__}."):
+    logging.getLogger(_module.name).addFilter(_is_said)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What there is to say of a log, that it was cut off, say, was said when it was annotated."""
-    library = logging.getLogger("leo_drive.clips")
-    before = library.level
-    library.setLevel(logging.ERROR)
+    """What there is to say of a log, that it was cut off, say, was said when it was annotated.
+
+    In this thread alone: others may be opening logs that nobody has heard of.
+    """
+    before = _is_quiet.set(True)
     try:
         yield
     finally:
-        library.setLevel(before)
+        _is_quiet.reset(before)
 
 
 def entry_of(log: str, known: Mapping[str, Place]) -> LogEntry:

@@ -37,6 +37,11 @@ _VAGUE = re.compile(
     r"many|few|couple|pairs?|dozens?|hundreds?|thousands?|millions?|half|(?:the|this|that|each) one)\b|"
     r"\d\s*[-–/:]\s*\d|\d,\d(?!\d\d(?!\d))|n't\b"
 )
+# What says that there are more of them than the number before, and what may say so of a number said again.
+_FURTHER = re.compile(
+    r"\b(?:another|others?|also|more|plus|as well|further(?:more)?|besides|additional(?:ly)?)\b"
+)
+_JOINED = re.compile(r"\b(?:and|too)\b|[&+]")
 
 
 def value_of(question: Question, text: str) -> str | None:
@@ -73,12 +78,17 @@ def read_number(text: str, counts: bool = True) -> str | None:
         return None
     numbers: set[str] = set()
     about: list[set[str]] = []
-    for words in map(_words, _CLAUSE_END.split(clean)):
-        if not (said := {number for word in words if (number := _read(word)) is not None}):
-            continue
-        if len(_counted(words)) > 1:
+    for clause in _CLAUSE_END.split(clean):
+        words = _words(clause)
+        said = [number for word in words if (number := _read(word)) is not None]
+        again = len(numbers) + len(said) > 1
+        if (numbers or again) and _FURTHER.search(clause):
             return None
-        numbers |= said
+        if not said:
+            continue
+        if len(_counted(words)) > 1 or (again and _JOINED.search(clause)):
+            return None
+        numbers.update(said)
         about.append({word for word in words if _read(word) is None})
     # Said again, it is one number only where it is of the same: two cars and two trucks are four.
     alike = all(one <= other or other <= one for one, other in combinations(about, 2))

@@ -33,6 +33,11 @@ _RECENT = 64
 _SEEKS_WRONG = frozenset({"mpeg"})
 """Containers (MPEG program stream) in which FFmpeg lands between keyframes and gives frames others' times."""
 
+_MATROSKA = "matroska,webm"
+
+_NO_LENGTHS = frozenset({"mpegts", "mpeg", _MATROSKA})
+"""Containers that announce no stream's length: FFmpeg gives what it read of packets, or the whole file's."""
+
 _NO_TIMESTAMPS = 0x80
 """FFmpeg's AVFMT_NOTIMESTAMPS: raw streams and their like."""
 
@@ -49,7 +54,7 @@ class Timeline:
         rate: frames per second, on average.
         counted: the file has no usable timestamps; ticks are frame numbers at a steady rate, and frames
             can only be found by decoding from the start.
-        promised: seconds that the header announces for this stream, if it does.
+        promised: seconds that the header announces for this stream from its first frame on, if it does.
         seeks: whether the container can be trusted to seek; otherwise it is read from its start.
     """
 
@@ -145,7 +150,8 @@ def probe(video: OpenVideo) -> Timeline:
     if end < start:  # the clock was set back on the way
         return _counted(video, rate)
     # The whole file's duration may be that of its sound, or of a last frame that shows for long.
-    is_own = bool(video.stream.duration) or ends_too_early(video.path)
+    in_header = bool(video.stream.duration) and video.container.format.name not in _NO_LENGTHS
+    is_own = in_header or ends_too_early(video.path)
     announced = float(promised) if promised is not None and is_own else None
     return Timeline(tick, start, end, last_ticks, float(rate), False, announced, seeks)
 
@@ -157,16 +163,17 @@ def _counted(video: OpenVideo, rate: Fraction) -> Timeline:
 
 
 def _promised(video: OpenVideo, start: int) -> Fraction | None:
-    """Seconds of video that the header announces, from the first frame on."""
+    """Seconds of video that the header announces, or FFmpeg in its place, from the first frame on."""
     tick = video.stream.time_base
     assert tick is not None  # a demuxer always sets it
-    if video.stream.duration:
-        return video.stream.duration * tick
-    if not video.container.duration:
-        return None
-    whole = Fraction(video.container.duration, av.time_base)
-    # Matroska announces its last time, not its length.
-    return whole - start * tick if video.container.format.name.startswith("matroska") else whole
+    whole = Fraction(video.container.duration or 0, av.time_base)
+    if video.container.format.name == _MATROSKA:  # announces its last time, not its length
+        return whole - start * tick if whole else None
+    # A recording that begins in the middle of a group of pictures has packets before its first frame.
+    begins = video.stream.start_time
+    before = 0 if begins is None else max(0, start - begins) * tick
+    length = video.stream.duration * tick if video.stream.duration else whole
+    return length - before if length else None
 
 
 def _head(video: OpenVideo) -> list[Packet]:

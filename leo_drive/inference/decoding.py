@@ -141,15 +141,15 @@ def decode(
         "pad_token_id": pad,
         "eos_token_id": processor.end_token_ids,
     }
-    output = model.generate(
-        torch.tensor(rows, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
-        past_key_values=prefix.cache([one.clip for one in batch], longest + max_new_tokens),
-        max_new_tokens=max_new_tokens,
-        output_logits=True,
-        return_dict_in_generate=True,
-        **{**defaults, **options},
-    )
+    ours: dict[str, Any] = {
+        "attention_mask": torch.tensor(mask, device=model.device),
+        "past_key_values": prefix.cache([one.clip for one in batch], longest + max_new_tokens),
+        "max_new_tokens": max_new_tokens,
+        "output_logits": True,
+        "return_dict_in_generate": True,
+    }
+    # The folder's settings may name ours too: one dictionary, in which ours win.
+    output = model.generate(torch.tensor(rows, device=model.device), **{**defaults, **options, **ours})
     ids = output.sequences[:, len(rows[0]) :]
     logprobs = torch.stack(
         [

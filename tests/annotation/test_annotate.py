@@ -50,6 +50,10 @@ def test_every_window_of_every_log_has_every_answer(annotate, rows, logs, model,
         "leo-drive annotate "
     )
     assert (tmp_path / "out" / "report.html").read_text().count("<figure>") == 12
+    # A command of earlier versions, as a manifest may have it, goes on.
+    status, out, err = annotate("--max-tokens", 6, "--json")
+    assert status == 0 and json.loads(out)["windows"] == 0 and rows().equals(found), err
+    assert annotate("--max-tokens", 7)[0] == 2
     # What a plain `ask` says of the same moment.
     leo = leo_drive.load(model)
     with leo_drive.open(logs / "d1.mp4") as source:

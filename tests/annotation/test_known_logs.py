@@ -1,13 +1,15 @@
 """Logs that a table has already: told by where they lie, whatever they are called."""
 
 import json
+import logging
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
-from leo_drive.annotation.pictures import remember_logs
+from leo_drive.annotation.pictures import _quiet, remember_logs
 from leo_drive.annotation.table import Table
 
 
@@ -161,3 +163,25 @@ def test_logs_of_alike_names_are_all_annotated(annotate, logs, videos, tmp_path,
     status, out, err = annotate("b", "c", "--json", where="a")
     assert status == 0 and json.loads(out)["logs_done"] == 3, err
     assert len(Table("out").rows()) == (3 + 4 + 5) * 2
+
+
+def test_what_is_known_of_a_log_is_not_said_again_and_all_else_is(caplog):
+    library, both, left = logging.getLogger("leo_drive.clips.video"), threading.Barrier(3), threading.Event()
+
+    def read(last):
+        with _quiet():
+            library.warning("was cut off")
+            both.wait()
+            if last:
+                left.wait()
+        left.set()
+
+    threads = [threading.Thread(target=read, args=(last,)) for last in (False, True)]
+    for thread in threads:
+        thread.start()
+    both.wait()
+    library.warning("meanwhile")
+    for thread in threads:
+        thread.join()
+    library.warning("afterwards")
+    assert caplog.messages == ["meanwhile", "afterwards"]

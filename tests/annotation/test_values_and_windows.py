@@ -35,6 +35,12 @@ from leo_drive.errors import InputError
         ("There are two cars on the left. On the right, two.", None),
         ("2 cars on the left. 2 cars on the right.", None), ("Two. No, three.", None),
         ("Two cars. There are three cars.", None), ("Two cars, and two trucks. Two.", None),
+        # Said of others.
+        ("2 cars. Another 2 cars.", None), ("2 cars. And 2 cars.", None), ("2 and 2", None), ("2 + 2", None),
+        ("Two vehicles. I also see two vehicles behind.", None), ("2 cars plus 2", None),
+        ("One is parked. One is parked too.", None), ("Two cars. Two cars as well.", None),
+        ("Two cars. And another.", None), ("Two cars. Two more.", None), ("Two; two further ones.", None),
+        ("I also see two cars. Two.", "2"), ("Two. They are on the left and right.", "2"),
     ],
 )  # fmt: skip
 def test_numbers_are_read_or_left(text, value):

@@ -163,6 +163,19 @@ def test_recording_that_begins_in_the_midst_of_an_intra_refresh(
         video.frames_at([0.3])
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4", ".flv"])
+def test_recording_that_begins_in_the_midst_of_a_group_of_pictures_lacks_nothing(
+    suffix: str, make_video: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The frames before its first keyframe never show; its length does not count them."""
+    coding = {"g": "50", "keyint_min": "50", "sc_threshold": "0", "bf": "0"}
+    whole = make_video(Kind(suffix, frames=100, options=coding))
+    with VideoSource(_without(whole, range(5), tmp_path / f"part{suffix}")) as video:
+        assert video.duration == pytest.approx(5.0, abs=0.002)
+        assert [read(frame.image) for frame in video.frames_at([0.0, video.last_time])] == [50, 99]
+    assert caplog.messages == []
+
+
 def _without(path: Path, lost: Container[int], out: Path) -> Path:
     """The video without some of its packets."""
     with av.open(str(path)) as whole, av.open(str(out), "w") as part:

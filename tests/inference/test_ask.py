@@ -209,6 +209,7 @@ UNFIT = {
         "max_length": 3,
     },
     **{"do_sample": True, "top_k": 4, "dola_layers": "low", "max_time": 1e-9},
+    **{"max_new_tokens": 3, "output_logits": False, "return_dict_in_generate": False},
 }
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from benchmarks.viewer_load import growth, measure
+from leo_drive.errors import InputError
 
 
 def test_several_browsers_are_all_answered(site, browser):
@@ -61,3 +62,14 @@ def test_wrong_arguments_are_one_line(tmp_path, arguments, words, monkeypatch, c
         main()
     err = " ".join(capsys.readouterr().err.split())
     assert stop.value.code == 2 and words in err and "Traceback" not in err
+
+
+def test_the_number_of_tokens_has_its_earlier_name_too(run_module, monkeypatch):
+    def made(settings):
+        raise InputError(f"{settings.max_new_tokens} tokens")
+
+    monkeypatch.setattr("apps.viewer.viewer.Viewer", made)
+    for option in ("--max-tokens", "--max-new-tokens"):
+        assert run_module("apps.viewer", option, 7)[2] == "leo-drive: 7 tokens\n"
+    said = run_module("apps.viewer", "--help")[1]
+    assert "--max-new-tokens" in said and "--max-tokens" not in said

@@ -200,5 +200,18 @@ def test_predictions_of_an_evaluation_are_reviewed_too(tmp_path, named):
     review = Review(tmp_path / "eval")
     assert review.mark_of(0) == mark
     review.close()
+    # Of a question that was answered twice there is the last answer, and what is marked stays marked.
+    twice = pd.concat([answers.iloc[[-1]].assign(answer="Before."), answers])
+    twice.to_csv(tmp_path / "eval" / QUESTIONS_CSV, index=False)
+    last = len(asked.questions) - 1
+    for mark in (WRONG, RIGHT):
+        review = Review(tmp_path / "eval")
+        assert list(review.shown(Filter(), 99)[0].index) == list(range(last + 1))
+        assert list(review.rows["answer"]) == answers["answer"].to_list()
+        review.mark(last, mark)
+        review.close()
+        review = Review(tmp_path / "eval")
+        assert [review.mark_of(i)["mark"] for i in (0, last)] == [FIXED, mark]
+        review.close()
     with pytest.raises(InputError, match="nothing to review"):
         Review(tmp_path / "part")
