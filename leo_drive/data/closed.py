@@ -92,7 +92,8 @@ _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 # Numbers within larger ones, in a bound that is written in signs, and of things that are counted twice.
 _OTHER_NUMBER = re.compile(
     r"[<>\u2264\u2265~]\s*\d|\d\s*\+|\d[.,]\d|\b(?:minimum|maximum) of\b"
-    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozens?|lane|way)\b"
+    rf"|\b(?:{_TENS})[\s-]{_NUMBER}\b|\b{_NUMBER}[\s-](?:hundred|thousand|dozens?)\b"
+    rf"|\b{_NUMBER}(?:-(?:lane|way)|[\s-](?:lane|way) (?:road|street|traffic|\w*way))\b"
     r"|\ba (?:hundred|thousand)\b(?! (?:met(?:re|er)s?|m|feet|yards)\b)"
     rf"|\beach\b(?! (?:with|of whom)\b)|\banother\b"
     rf"|\b({_NUMBER}|a (?:single|couple|pair))\b[^.]*(?:,|\band) \1\b",

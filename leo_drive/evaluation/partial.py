@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel
 
 import leo_drive
@@ -23,7 +25,6 @@ from leo_drive.model import LeoForConditionalGeneration, LeoProcessor
 
 PARTIAL = "answers.partial.jsonl"
 """In the output folder while an evaluation is under way."""
-_VALUES_READ = 64
 
 _Kept = dict[tuple[str, int, str], list[Answered]]
 """By pass, number of the clip, and what is shown of it."""
@@ -209,17 +210,23 @@ def _processor_hash(processor: LeoProcessor) -> str:
 
 
 def weights_hash(network: PreTrainedModel) -> str:
-    """A network's configuration and weights as a short fingerprint.
+    """A network's configuration and all its weights as a short fingerprint.
 
-    Of the weights it takes the first values of each tensor: training moves them all, and a large model is not
-    read twice.
+    Hashing leaves Python's lock, so that the tensors of a large model are read on all cores.
     """
     settings = _of_any_library(json.loads(network.config.to_json_string()))
     made = hashlib.blake2s(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in network.state_dict().items():
-        values = tensor.reshape(-1)[:_VALUES_READ].float().cpu().numpy()
-        made.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.tobytes())
+    state = network.state_dict()
+    with ThreadPoolExecutor() as threads:
+        digests = threads.map(_digest, state.values())
+        for (name, tensor), digest in zip(state.items(), digests, strict=True):
+            made.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + digest)
     return made.hexdigest()[:12]
+
+
+def _digest(tensor: torch.Tensor) -> bytes:
+    values = tensor.detach().reshape(-1).view(torch.uint8).cpu().numpy()
+    return hashlib.blake2b(values, digest_size=16).digest()
 
 
 def _of_any_library(settings: Any) -> Any:

@@ -28,7 +28,7 @@ ALL = "all"
 BALANCED, JUDGED = "balanced_accuracy", "lingo_judge"
 """The scores that corruption may cost, as they are called in a report."""
 
-NOTHING_TO_KEEP = "kept is a dash: the interval of the gain over grey frames does not exclude 0"
+NOTHING_TO_KEEP = "kept is a dash: the interval of the gain over grey frames is not wholly above 0"
 
 _ROOM = 120
 """Columns of a terminal that has room for intervals."""
@@ -104,7 +104,7 @@ def robustness(
         Of closed questions: balanced_accuracy of plain, blind and last_frame; gain_over_blind and
         temporal_gain, plain less each; intervals of these five; corruptions, by name and strength: accuracy,
         balanced_accuracy and its interval, unread, and kept: the share of the gain over blind that is left,
-        None where that gain's interval does not exclude 0 (or there is none), since a share of a gain that
+        None where that gain's interval is not wholly above 0 (or there is none), since a share of a gain that
         may be nothing says nothing; mean_kept over all of them; kinds, by kind: questions, and the scores,
         gains and intervals.
         Where Lingo-Judge has judged the answers, lingo_judge: the same of its score over all questions, but

@@ -156,6 +156,9 @@ def test_what_is_asked_may_be_said_again(question, text, value):
     "text, value",
     [
         ("More than one.", None),
+        ("There is one lane.", "one"),
+        ("One-lane road.", None),
+        ("A two lane highway.", None),
         ("At least two cars", None),
         ("Less than three", None),
         ("Fewer than four.", None),
