@@ -154,7 +154,7 @@ def _read_kinds(table: Path) -> dict[str, dict[str, Any]]:
     problems = [
         _kind_problem(*row) for row in rows[list(_KIND_COLUMNS[1:])].itertuples(index=False, name=None)
     ]
-    rest = rows[[problem is None for problem in problems]]
+    rest = rows[np.array([problem is None for problem in problems], bool)]  # also of a table without rows
     _refuse(path, [f"row {i}: {problem}" for i, problem in enumerate(problems) if problem], list(rest.index))
     return rest.set_index("question_id").to_dict("index")
 
