@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -64,25 +65,54 @@ def rows_of(out: Path) -> pd.DataFrame:
     return Table(out).rows().drop(columns="seconds")
 
 
-def kill_at(words: list[str], out: Path, seconds: float) -> bool:
-    """Start a run and kill it so many seconds after it has begun to work; False if it had ended before."""
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def start(words: list[str]) -> subprocess.Popen:
+    """A run in a process of its own."""
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> None:
+    """Wait for its end.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    _, err = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a run failed: {err[-2000:]}")
+
+
+def kill_at(process: subprocess.Popen, out: Path, seconds: float) -> bool:
+    """Kill a run so many seconds after it has begun to work; False if it had ended before."""
     owner = out / ".owner"
     while process.poll() is None:
         if owner.is_file() and f"process {process.pid} " in owner.read_text():
             break
         time.sleep(0.01)
     time.sleep(seconds)
-    ended = process.poll() is not None
+    if process.poll() is not None:
+        finish(process)
+        return False
     process.send_signal(signal.SIGKILL)
-    _, err = process.communicate()
-    if ended and process.returncode:
-        raise SystemExit(f"a run failed: {err.decode()[-2000:]}")
-    return not ended
+    process.communicate()
+    return True
 
 
-def crash(folder: Path, model: str, logs: int, kills: int, seed: int) -> tuple[int, int]:
+def crash(
+    folder: Path,
+    model: str,
+    logs: int,
+    kills: int,
+    seed: int,
+    start: Callable[[list[str]], subprocess.Popen] = start,
+) -> tuple[int, int]:
     """Do it all in a folder; returns (rows of the table, runs that were killed).
+
+    Args:
+        folder: an empty one.
+        model: as in `leo_drive.load`.
+        logs, kills: how many.
+        seed: of when they are killed.
+        start: what starts a run.
 
     Raises:
         SystemExit: the tables differ, or a run fails.
@@ -92,13 +122,15 @@ def crash(folder: Path, model: str, logs: int, kills: int, seed: int) -> tuple[i
     questions.write_text(QUESTIONS)
     videos = make_logs(folder / "logs", logs)
     peaceful, stormy = folder / "peaceful", folder / "stormy"
-    subprocess.run(command(videos, questions, peaceful, model), check=True, stdout=subprocess.DEVNULL)
+    finish(start(command(videos, questions, peaceful, model)))
     expected = rows_of(peaceful)
     words = command(videos, questions, stormy, model)
     # Each life gets a small share of the work, so that there is some left for the last one.
     took = json.loads((peaceful / "manifest.json").read_text())["runs"][-1]["seconds"]
-    killed = sum(kill_at(words, stormy, random_.uniform(0, 2 * took / max(2, kills))) for _ in range(kills))
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    killed = sum(
+        kill_at(start(words), stormy, random_.uniform(0, 2 * took / max(2, kills))) for _ in range(kills)
+    )
+    finish(start(words))
     found = rows_of(stormy)
     if found.duplicated(["log", "camera", "window_index", "question_id"]).any():
         raise SystemExit("rows are there twice")

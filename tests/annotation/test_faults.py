@@ -27,6 +27,7 @@ from leo_drive.files import locked
 from leo_drive.inference import Leo
 from tests.annotation.hostile import Crashing, Hanging
 from tests.model.tiny import tiny_leo
+from tests.processes import start_process
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def job(questions):
 
 
 def test_kill_9_loses_nothing_and_doubles_nothing(model, tmp_path):
-    rows, killed = crash(tmp_path, str(model), logs=6, kills=3, seed=1)
+    rows, killed = crash(tmp_path, str(model), logs=6, kills=3, seed=1, start=start_process)
     assert rows == 6 * 10 * 4 + 4 and killed
 
 
@@ -52,11 +53,11 @@ def test_a_log_that_hangs_or_crashes_is_given_up(leo, job, videos, tmp_path):
     good = find_logs([videos])
     logs = [Hanging("hangs", Path("a")), good[0], Crashing("crashes", Path("b")), *good[1:]]
     start = time.monotonic()
-    tally = run_annotate(leo, logs, job(time_limit=20), tmp_path / "out")
+    tally = run_annotate(leo, logs, job(time_limit=8), tmp_path / "out")
     assert time.monotonic() - start < 200
     assert (tally.logs_done, tally.failed, tally.answers) == (3, 4, 24) and tally.complete
     errors = Table(tmp_path / "out").rows("status = 'failed'").groupby("log")["error"].first()
-    assert "gave nothing for 20 s" in errors["hangs"] and "died (status -11)" in errors["crashes"]
+    assert "gave nothing for 8 s" in errors["hangs"] and "died (status -11)" in errors["crashes"]
     assert not [p for p in psutil.Process().children(recursive=True) if "annotation.decoder" in p.cmdline()]
 
 
@@ -64,7 +65,7 @@ def test_a_decoder_ends_with_a_run_that_is_killed(model, tmp_path):
     logs = make_logs(tmp_path / "logs", 4)
     (tmp_path / "q.yaml").write_text('questions:\n  - {id: a, text: "What?", kind: free}\n')
     words = command(logs, tmp_path / "q.yaml", tmp_path / "out", str(model))
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_process(words)
     children: list[psutil.Process] = []
     while not children and process.poll() is None:
         children = psutil.Process(process.pid).children()
@@ -128,7 +129,7 @@ def test_ctrl_c_keeps_what_is_answered_and_says_how_to_go_on(run, model, tmp_pat
     logs = make_logs(tmp_path / "logs", 12)
     (tmp_path / "q.yaml").write_text('questions:\n  - {id: a, text: "What?", kind: free}\n')
     words = command(logs, tmp_path / "q.yaml", tmp_path / "out", str(model))
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_process(words)
     while process.poll() is None and not Store(tmp_path / "out").parts():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from leo_drive.errors import InputError, LeoDriveError
 from tests.building.checkpoints import VIT, write_internvl
 from tests.building.harm import cut, edit_config, edit_weights
 from tests.model.tiny import noise_clip
+from tests.processes import run_process
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -283,7 +282,7 @@ with model_folder(Path(sys.argv[3])) as folder:
     os.kill(os.getpid(), 9)
 """
     out = tmp_path / "out"
-    killed = subprocess.run([sys.executable, "-c", code, internvl, sam, out], cwd=ROOT)
+    killed = run_process(["-c", code, internvl, sam, out])
     assert killed.returncode == -9 and out.is_dir()
     with pytest.raises(InputError, match=r"no config\.json"):
         leo_drive.load(out)
@@ -303,9 +302,7 @@ estimate._PROBE_BYTES = 1000
 cli.main()
 """
     arguments = ["build", "--internvl", internvl, "--sam", sam, "--out", tmp_path / "out"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_process(["-c", code, *arguments])
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "cannot be written" in done.stderr and not (tmp_path / "out").exists()
 

@@ -53,7 +53,7 @@ def test_cut_off(
 
 
 def _in_a_header(raw: Path, frame: int = 21) -> int:
-    """Where to cut a raw stream so that a frame begins and nothing of it decodes, whatever the encoder made."""
+    """Where to cut a raw stream so that a frame begins of which nothing decodes."""
     with av.open(str(raw)) as file:
         sizes = [packet.size for packet in file.demux(video=0)]
     return sum(sizes[:frame]) + 6  # the start code, its unit's type and a byte

@@ -1,10 +1,7 @@
 """Ablations: variants are changes to a plan, and nothing is trained twice, whatever was stopped when."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import yaml
 from leo_drive.data.synthetic import write_dataset
 from leo_drive.errors import InputError
 from leo_drive.model import LeoConfig, LeoForConditionalGeneration
+from tests.processes import start_process
 from tests.training.test_ablate_report import result
 from training import ablate_run
 from training.ablate import main
@@ -253,14 +251,8 @@ def test_end_to_end_killed_and_gone_on_with(tmp_path, plan, capsys, monkeypatch)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(ablate_run, "MAX_NEW_TOKENS", 8)  # what has learned nothing never ends
     out, table = tmp_path / "out", ablation(tmp_path)
-    command = [sys.executable, "-m", "training.ablate", table, "--recipe", plan, "--seeds", "2"]
-    process = subprocess.Popen(
-        [*command, "--out", str(out), "--no-rehearse"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["-m", "training.ablate", table, "--recipe", plan, "--seeds", "2"]
+    process = start_process([*command, "--out", out, "--no-rehearse"])
     # Killed in the middle of the first stage 2, with the first stage 1 done.
     checkpoints = "models/stage2-*/checkpoints/checkpoint-*/trainer_state.json"
     while process.poll() is None and not list(out.glob(checkpoints)):

@@ -1,10 +1,7 @@
 """Weights sharded over processes: the same training, and a finished model that is whole."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import torch
 
 from leo_drive.errors import InputError
 from leo_drive.model import LeoForConditionalGeneration
+from tests.processes import run_ranks
 from tests.training.conftest import losses
 from training.recipe import read_recipe
 from training.train import train
@@ -24,11 +22,8 @@ FSDP = {"version": 2, "reshard_after_forward": True, "auto_wrap_policy": "TRANSF
 
 
 def launch(module: str, recipe: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    command += ["-m", module, str(recipe)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for done in run_ranks(["-m", module, recipe]):
+        assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(params=["fsdp", "deepspeed"])

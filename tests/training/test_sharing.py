@@ -1,13 +1,10 @@
 """Several runs in one folder."""
 
-import os
-import subprocess
-import sys
-
 import pandas as pd
 import yaml
 
-from tests.training.test_ablate import FROZEN_OR_NOT, ROOT, TINY, ablation
+from tests.processes import start_process
+from tests.training.test_ablate import FROZEN_OR_NOT, TINY, ablation
 from training.sharing import Shared
 
 
@@ -31,17 +28,10 @@ def test_two_at_once_share_what_they_have_in_common(tmp_path):
     out = tmp_path / "out"
     options = ["--recipe", str(plan), "--seeds", "1", "--out", str(out), "--no-rehearse"]
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "training.ablate", table, *options],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        start_process(["-m", "training.ablate", table, *options])
         for table in (whole, str(tmp_path / "other.yaml"))
     ]
-    said = [process.communicate()[0] for process in processes]
+    said = ["".join(process.communicate()) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     # Of four stages each is trained by one of them, and each pass over the questions made once.
     assert "".join(said).count(" steps\n") - 2 == 4, said

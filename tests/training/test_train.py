@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from leo_drive.files import locked, writable_folder
 from leo_drive.inference.load import open_processor
 from leo_drive.model import LeoForConditionalGeneration
 from tests.model.tiny import tiny_leo
+from tests.processes import run_ranks, start_process
 from tests.training.conftest import losses
 from training.recipe import read_recipe
 from training.run_folder import BEGUN_WITH, has_begun, last_whole_checkpoint
@@ -96,12 +96,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, recipe_file, 
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     train(read_recipe(recipe_file(whole, **options)))
     path = recipe_file(parted, **options)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "training.train", str(path)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_process(["-m", "training.train", path])
     log = parted / "run" / "log.csv"
     while process.poll() is None and not (log.is_file() and len(log.read_text().splitlines()) > kill_after):
         time.sleep(0.005)
@@ -137,12 +132,8 @@ def test_two_processes_have_the_loss_of_one(tmp_path, recipe_file, drives):
     train(read_recipe(recipe_file(tmp_path / "one", **options)))
     train(read_recipe(recipe_file(tmp_path / "parts", micro_batch_size=1, **options)))
     path = recipe_file(tmp_path / "two", **options)
-    # Not by `accelerate launch --cpu`, which starts one process whatever number it is told.
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    command += ["-m", "training.train", str(path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for done in run_ranks(["-m", "training.train", path]):
+        assert done.returncode == 0, done.stderr[-3000:]
     reference = losses(tmp_path / "one" / "run")
     for other in ("parts", "two"):
         table = losses(tmp_path / other / "run")
