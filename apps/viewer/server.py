@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import os
 import re
 import socket
 import tempfile
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
@@ -21,6 +23,8 @@ from .settings import ASSETS
 
 if TYPE_CHECKING:
     from .viewer import Viewer
+
+logger = logging.getLogger("leo_drive")
 
 _SESSIONS = 500
 """Pages of which Gradio remembers what it showed; the oldest is forgotten first."""
@@ -85,8 +89,19 @@ def serve(viewer: Viewer, block: bool = True) -> Any:
         raise InputError(f"--port: {one_line(error)}; choose another") from None
     if block:
         print(f"LEO-Drive viewer: {blocks.local_url}", flush=True)
+        if not settings.accounts and is_open(settings.host):
+            logger.warning(
+                f"whoever reaches {settings.host} port {blocks.server_port} can ask and upload; "
+                f"--auth USER:FILE asks for a password"
+            )
         blocks.block_thread()
     return blocks
+
+
+def is_open(host: str) -> bool:
+    """Whether other machines than this one can reach what listens there."""
+    addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    return not all(ip_address(address).is_loopback for address in addresses)
 
 
 def free_port(host: str, port: int | None) -> int:

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from apps.viewer.server import free_port
+from apps.viewer.server import free_port, is_open
 from leo_drive.errors import InputError
 
 
@@ -36,3 +36,10 @@ def test_a_port_that_is_taken_is_passed_over_unless_it_was_asked_for(monkeypatch
         monkeypatch.setattr("gradio.http_server.TRY_NUM_PORTS", 1)
         with pytest.raises(InputError, match=f"{port} to {port} are taken"):
             free_port("127.0.0.1", None)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True), ("::", True)]
+)
+def test_hosts_that_others_reach(host, expected):
+    assert is_open(host) == expected
