@@ -61,7 +61,9 @@ def test_the_table_is_the_one_without_ray(run, nodes, long_log, questions, model
     options = ("--every", SECONDS, "--seconds", SECONDS, "--frames", 2, "--max-new-tokens", 4, "--batch", 2)
     words = ("annotate", long_log, "-q", questions, "--model", model, *options)
     assert run(*words, "--out", tmp_path / "plain")[0] == 0
-    status, out, err = run(*words, "--out", tmp_path / "ray", "--ray", nodes[0].address, "--json")
+    status, out, err = run(
+        *words, "--out", tmp_path / "ray", "--ray", nodes[0].address, "--workers", 1, "--json"
+    )
     assert status == 0, err
     found = json.loads(out)
     assert found["complete"] and (found["windows"], found["answers"], found["failed"]) == (
